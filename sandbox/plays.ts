@@ -1,0 +1,42 @@
+// Where the platform reference marks a fact as not established (contentstack.md §11), the sandbox plays each answer, so that
+// the product can be shown to hold under all of them. One named choice per open question; the default stands first.
+
+export const playChoices = {
+  /** §1.3: over the limit of management tokens, is creation refused at 30, or does the 11th silently expire the oldest? */
+  tokenLimit: ['refuse-30', 'evict-oldest-10'],
+  /** Does a write without permission and with invalid data say 403 or 422? */
+  writeProbe: ['permission-first', 'validation-first'],
+  /** May an app revoke its own user authorization with that authorization's token? */
+  revocation: ['allowed', 'refused'],
+  /** Are `asc` and `desc` honoured when a list is paged? */
+  sortedPaging: ['sorted', 'unsorted'],
+  /** §8.1: how the per-second limits count. */
+  limiter: ['fixed', 'sliding', 'bucket'],
+  /** §11.9: what `updated_by` names on a management token's write. */
+  updatedBy: ['token-uid', 'system', 'absent'],
+  /** §11.6: does a refresh return the same refresh token or a new one? */
+  refreshRotation: ['same', 'rotates'],
+  /** §1.6: the key in `errors` of the 105 for a bad management token. */
+  expiredTokenBody: ['authorization', 'authtoken'],
+  /** §11.7: does the app-token carry iss and aud? */
+  appTokenClaims: ['plain', 'with-iss-aud']
+} as const
+
+export type Plays = { -readonly [Name in keyof typeof playChoices]: (typeof playChoices)[Name][number] }
+
+/** Throws RangeError, naming the play and its choices, for an unknown name or answer. */
+export function createPlays(chosen: Partial<Plays> = {}): Plays {
+  const plays = Object.fromEntries(Object.entries(playChoices).map(([name, choices]) => [name, choices[0]])) as Plays
+  setPlays(plays, chosen)
+  return plays
+}
+
+/** Changes `plays` in place: the rooms hold the object, not a copy. Throws as createPlays; nothing is changed then. */
+export function setPlays(plays: Plays, chosen: Record<string, unknown>): void {
+  for (const [name, value] of Object.entries(chosen)) {
+    const choices: readonly string[] | undefined = playChoices[name as keyof Plays]
+    if (!choices) throw new RangeError(`unknown play "${name}", known are ${Object.keys(playChoices).join(', ')}`)
+    if (typeof value !== 'string' || !choices.includes(value)) throw new RangeError(`play "${name}" is one of ${choices.join(', ')}`)
+  }
+  Object.assign(plays, chosen)
+}

@@ -65,10 +65,12 @@ export interface GrantFlowTable {
   id: string
   organization_id: string
   installation_id: string
-  /** SHA-256 of the state parameter; unique. Single use: used_at is set by the callback that wins. */
-  state_hash: string
+  /** SHA-256 of the one-minute ticket that opens the top-level start page; null once used. */
+  ticket_hash: string | null
+  /** SHA-256 of the state parameter, made at the start page; unique. Single use: used_at is set by the callback that wins. */
+  state_hash: string | null
   /** SHA-256 of the cookie that must come back with the callback. */
-  cookie_hash: string
+  cookie_hash: string | null
   purpose: 'mint' | 'rotate' | 'delete'
   /** Who began it: Actor as JSON. */
   initiator_json: string
@@ -370,6 +372,9 @@ export interface LinkTable {
   /** What caused the last write: 'run run_…', 'webhook dlv_…', 'person Ada …'. */
   cause: string
   last_run_id: string | null
+  /** While claim_until lies ahead, whoever holds claim_token alone may write this record (engine.md §5). */
+  claim_token: string | null
+  claim_until: number | null
   synced_at: number
   updated_at: number
 }

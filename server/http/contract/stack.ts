@@ -1,0 +1,264 @@
+// What a stack admin (in the CMS) and an operator (in the console) see and change of ONE installation. The same routes stand
+// behind both doors: /api/extension/stack/… and /api/console/installations/:installationId/….
+// Times are milliseconds since 1970 UTC; ids are opaque.
+import * as z from 'zod/mini'
+
+const Time = z.number()
+const Maybe = z.nullable
+
+export const Installation = z.object({
+  id: z.string(),
+  region: z.string(),
+  organizationUid: z.string(),
+  organizationName: z.string(),
+  stackApiKey: z.string(),
+  stackName: z.string(),
+  installationUid: z.string(),
+  status: z.enum(['unclaimed', 'pending', 'active', 'uninstalled']),
+  /** null = nothing holds this installation's jobs. */
+  hold: Maybe(z.object({ reason: z.string(), since: Time })),
+  token: Maybe(z.object({ status: z.string(), fingerprint: Maybe(z.string()), expiresAt: Maybe(Time) })),
+  syncs: z.object({ active: z.number(), paused: z.number(), failing: z.number() }),
+  createdAt: Time
+})
+export type Installation = z.infer<typeof Installation>
+
+export const VerificationRow = z.object({
+  /** 'stack', 'alive', 'read', 'branch main', 'write' */
+  check: z.string(),
+  result: z.enum(['granted', 'likely', 'refused', 'unknown']),
+  detail: z.string()
+})
+export type VerificationRow = z.infer<typeof VerificationRow>
+
+/** The token itself is never part of any answer. */
+export const Token = z.object({
+  id: z.string(),
+  name: z.string(),
+  origin: z.enum(['minted', 'pasted']),
+  status: z.enum(['minting', 'verifying', 'active', 'retiring', 'retired', 'rejected', 'dead', 'orphaned']),
+  fingerprint: Maybe(z.string()),
+  branches: z.array(z.string()),
+  expiresAt: Maybe(Time),
+  verification: z.array(VerificationRow),
+  verifiedAt: Maybe(Time),
+  error: Maybe(z.string()),
+  createdAt: Time
+})
+export type Token = z.infer<typeof Token>
+
+export const Grant = z.object({
+  id: z.string(),
+  purpose: z.enum(['mint', 'rotate', 'delete']),
+  status: z.enum(['started', 'exchanged', 'minted', 'revoked', 'revoke_refused', 'failed']),
+  /** When revoking was refused: until when the grant stays valid. */
+  validUntil: Maybe(Time),
+  error: Maybe(z.string()),
+  createdAt: Time,
+  finishedAt: Maybe(Time)
+})
+export type Grant = z.infer<typeof Grant>
+
+/** GET token */
+export const Custody = z.object({ current: Maybe(Token), history: z.array(Token), grant: Maybe(Grant) })
+export type Custody = z.infer<typeof Custody>
+
+/** POST grants -> GrantStart. The page opens `url` top-level; it is good once, for a minute. */
+export const NewGrant = z.object({
+  purpose: z.enum(['mint', 'rotate']),
+  expiresInDays: z.nullable(z.number().check(z.int(), z.minimum(1), z.maximum(365))),
+  branches: z.array(z.string()).check(z.minLength(1))
+})
+export type NewGrant = z.infer<typeof NewGrant>
+export const GrantStart = z.object({ grantId: z.string(), url: z.string() })
+export type GrantStart = z.infer<typeof GrantStart>
+
+/** POST tokens/paste -> Token */
+export const PasteToken = z.object({ token: z.string().check(z.trim(), z.minLength(1), z.maxLength(512)) })
+export type PasteToken = z.infer<typeof PasteToken>
+
+/** GET connectors */
+export const ConnectorInfo = z.object({
+  id: z.string(),
+  support: z.string(),
+  directions: z.array(z.enum(['outbound', 'inbound'])),
+  /** JSON Schema of the settings. */
+  settings: z.record(z.string(), z.unknown()),
+  secrets: z.array(z.string())
+})
+export type ConnectorInfo = z.infer<typeof ConnectorInfo>
+
+/** GET connections, POST connections (NewConnection -> Connection, checked before it is kept), POST connections/:id/check -> Connection */
+export const Connection = z.object({
+  id: z.string(),
+  connector: z.string(),
+  name: z.string(),
+  /** 'PostgreSQL', 'SQLite' */
+  system: z.string(),
+  settings: z.record(z.string(), z.unknown()),
+  checkedAt: Maybe(Time),
+  error: Maybe(z.string()),
+  createdAt: Time
+})
+export type Connection = z.infer<typeof Connection>
+
+export const NewConnection = z.object({
+  connector: z.string(),
+  name: z.string().check(z.trim(), z.minLength(1), z.maxLength(80)),
+  settings: z.record(z.string(), z.unknown()),
+  secrets: z.record(z.string(), z.string())
+})
+export type NewConnection = z.infer<typeof NewConnection>
+
+/** GET connections/:id/fields?target=table */
+export const SourceField = z.object({ name: z.string(), type: z.string(), key: z.optional(z.boolean()) })
+export type SourceField = z.infer<typeof SourceField>
+
+/** GET content-types */
+export const ContentType = z.object({
+  uid: z.string(),
+  title: z.string(),
+  fields: z.array(z.object({ uid: z.string(), title: z.string(), type: z.string(), unique: z.boolean(), mandatory: z.boolean(), localizable: z.boolean() }))
+})
+export type ContentType = z.infer<typeof ContentType>
+
+export const MappingRow = z.object({
+  from: z.string().check(z.minLength(1)),
+  to: z.string().check(z.minLength(1)),
+  required: z.optional(z.boolean())
+})
+export type MappingRow = z.infer<typeof MappingRow>
+
+export const Sync = z.object({
+  id: z.string(),
+  installationId: z.string(),
+  name: z.string(),
+  direction: z.enum(['outbound', 'inbound']),
+  connectionId: z.string(),
+  connectionName: z.string(),
+  system: z.string(),
+  contentType: z.string(),
+  target: z.string(),
+  branch: z.string(),
+  locales: z.array(z.string()),
+  mapping: z.array(MappingRow),
+  externalIdField: Maybe(z.string()),
+  schedule: Maybe(z.object({ cron: z.string(), timeZone: z.string(), nextAt: Time })),
+  /** running: a run is under way. failing: active, but its last run or some records failed. held: its installation's jobs are on hold. */
+  state: z.enum(['active', 'running', 'paused', 'failing', 'held']),
+  pausedReason: Maybe(z.string()),
+  records: z.object({ synced: z.number(), failed: z.number() }),
+  lastRun: Maybe(z.object({ id: z.string(), status: z.string(), finishedAt: Maybe(Time) })),
+  createdAt: Time
+})
+export type Sync = z.infer<typeof Sync>
+
+/**
+ * POST syncs (NewSync -> Sync[]). contentTypes ['*'] makes one outbound sync per content type of the stack; each begins with its initial run.
+ * Without a mapping an outbound sync carries every field, one column each; an inbound one maps columns to fields of the same name.
+ */
+export const NewSync = z.object({
+  direction: z.enum(['outbound', 'inbound']),
+  connectionId: z.string(),
+  contentTypes: z.array(z.string()).check(z.minLength(1)),
+  /** Inbound: the table read from. Outbound: a prefix of the table names, '' = the content type's uid. */
+  target: z.string(),
+  branch: z.optional(z.string()),
+  locales: z.optional(z.array(z.string())),
+  mapping: z.optional(z.array(MappingRow)),
+  /** Inbound only: the unique field that holds the record's key. */
+  externalIdField: z.optional(z.string()),
+  schedule: z.optional(z.object({ cron: z.string(), timeZone: z.string() }))
+})
+export type NewSync = z.infer<typeof NewSync>
+
+/** PATCH syncs/:id -> Sync */
+export const SyncChange = z.object({ state: z.enum(['active', 'paused']) })
+export type SyncChange = z.infer<typeof SyncChange>
+
+/** GET runs?sync=&before=, GET runs/:id, POST syncs/:id/run -> Run, POST runs/:id/cancel -> Run */
+export const Run = z.object({
+  id: z.string(),
+  syncId: z.string(),
+  syncName: z.string(),
+  installationId: z.string(),
+  stackName: z.string(),
+  cause: z.enum(['initial', 'schedule', 'person', 'reconcile']),
+  causedBy: z.string(),
+  status: z.enum(['queued', 'running', 'success', 'partial', 'failed', 'paused', 'cancelled']),
+  total: Maybe(z.number()),
+  read: z.number(),
+  written: z.number(),
+  skipped: z.number(),
+  failed: z.number(),
+  deleted: z.number(),
+  error: Maybe(z.string()),
+  createdAt: Time,
+  startedAt: Maybe(Time),
+  finishedAt: Maybe(Time)
+})
+export type Run = z.infer<typeof Run>
+
+/** GET runs/:id/failures: records that stand aside. */
+export const FailedRecord = z.object({ key: z.string(), entryUid: z.string(), locale: z.string(), error: z.string(), at: Time })
+export type FailedRecord = z.infer<typeof FailedRecord>
+
+/** GET deliveries?before= */
+export const Delivery = z.object({
+  id: z.string(),
+  installationId: z.string(),
+  stackName: z.string(),
+  module: z.string(),
+  event: z.string(),
+  objectUid: Maybe(z.string()),
+  contentType: Maybe(z.string()),
+  locale: Maybe(z.string()),
+  status: z.enum(['received', 'dispatched', 'ignored']),
+  note: z.string(),
+  receivedAt: Time,
+  dispatchedAt: Maybe(Time)
+})
+export type Delivery = z.infer<typeof Delivery>
+
+export const KeyScope = z.object({
+  module: z.enum(['entries', 'assets', 'content_types']),
+  actions: z.array(z.enum(['read', 'write', 'publish', 'delete'])).check(z.minLength(1)),
+  /** Only these content types; absent = all. */
+  contentTypes: z.optional(z.array(z.string()))
+})
+export type KeyScope = z.infer<typeof KeyScope>
+
+/** GET keys, DELETE keys/:id -> AccessKey (revoked) */
+export const AccessKey = z.object({
+  id: z.string(),
+  installationId: z.string(),
+  stackName: z.string(),
+  name: z.string(),
+  fingerprint: z.string(),
+  owner: z.string(),
+  scopes: z.array(KeyScope),
+  status: z.enum(['active', 'expired', 'revoked']),
+  expiresAt: Maybe(Time),
+  lastUsedAt: Maybe(Time),
+  createdAt: Time
+})
+export type AccessKey = z.infer<typeof AccessKey>
+
+/** POST keys -> CreatedKey: the only time the key is shown. */
+export const NewKey = z.object({
+  name: z.string().check(z.trim(), z.minLength(1), z.maxLength(80)),
+  scopes: z.array(KeyScope).check(z.minLength(1)),
+  expiresInDays: z.nullable(z.number().check(z.int(), z.minimum(1), z.maximum(3650)))
+})
+export type NewKey = z.infer<typeof NewKey>
+export const CreatedKey = z.object({ accessKey: AccessKey, key: z.string(), gatewayUrl: z.string() })
+export type CreatedKey = z.infer<typeof CreatedKey>
+
+/** Every list: newest first; `next` is the value for ?before=, null at the end. */
+export function listOf<T extends z.ZodMiniType>(item: T) {
+  return z.object({ items: z.array(item), next: z.nullable(z.string()) })
+}
+export interface List<T> {
+  items: T[]
+  next: string | null
+}

@@ -1,0 +1,232 @@
+// Environment in, Config and Secrets out, in three small steps: readEnv (names and strings), toConfig (defaults, contradictions
+// refused), toSecrets (files read, kept apart from the config so that a config can be printed). Nothing below app.ts reads the
+// environment. Every variable stands in `variables`, with its unit and default.
+import { readFileSync, statSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { z } from 'zod'
+import type { AppCredentials } from './contentstack/oauth.ts'
+import { type Region, regions } from './contentstack/regions.ts'
+import { AppError } from './errors.ts'
+import type { OidcSettings } from './identity/oidc.ts'
+import { type KeyRing, parseKeyRing } from './vault/cipher.ts'
+
+const variables = {
+  QUAYSIDE_ENV: 'production (default) or development. Development allows http and a private sandbox region',
+  QUAYSIDE_PUBLIC_URL: 'where browsers and Contentstack reach this server: https://…, no path. No default',
+  QUAYSIDE_HOST: 'address to listen on. Default 127.0.0.1',
+  QUAYSIDE_PORT: 'TCP port to listen on. Default 4000; 0 = any free one',
+  QUAYSIDE_DATABASE_URL: 'sqlite:PATH or postgres://…. Default sqlite:.quayside/quayside.db',
+  QUAYSIDE_KEY_FILE: 'file with the key ring, mode 0600, one `id:base64-of-32-bytes` a line, current key first. No default',
+  QUAYSIDE_APPS_FILE: 'JSON file: our Developer Hub app per region. No default. Shape: docs/operating.md',
+  QUAYSIDE_TENANTS_FILE: 'JSON file: organizations served and their identity providers. No default. Shape: docs/operating.md',
+  QUAYSIDE_FILES_DIR: 'the only directory in which a connector may open files. Default .quayside/files',
+  QUAYSIDE_PRIVATE_HOSTS: 'comma-separated host names or addresses in private ranges that connections may reach. Default none',
+  QUAYSIDE_ROLE: 'all (default), http (doors only) or worker (background work only; needs PostgreSQL beside another process)',
+  QUAYSIDE_WORKERS: 'jobs run at once by this process. Default 8',
+  QUAYSIDE_LOG_LEVEL: 'debug, info (default), warn, error or silent'
+} as const
+
+type Env = Partial<Record<keyof typeof variables, string>>
+
+export interface Config {
+  production: boolean
+  /** Origin without a trailing slash. */
+  publicUrl: string
+  host: string
+  port: number
+  databaseUrl: string
+  filesDirectory: string
+  privateHosts: string[]
+  role: 'all' | 'http' | 'worker'
+  workers: number
+  logLevel: string
+  organizations: { region: string; organizationUid: string; name: string }[]
+}
+
+export interface Secrets {
+  keyRing: KeyRing
+  apps: AppCredentials[]
+  identityProviders: IdentityProvider[]
+}
+
+/** An identity provider of the console; its groups name the organizations that its people may reach. */
+export interface IdentityProvider extends Omit<OidcSettings, 'redirectUri' | 'allowInsecure'> {
+  /** Part of the login address, so that two providers can stand side by side. */
+  id: string
+  /** As the login page shows it. */
+  name: string
+}
+
+/** Throws AppError invalid that names the variable and the remedy. */
+export function loadConfig(environment: Record<string, string | undefined>): { config: Config; secrets: Secrets } {
+  const env = readEnv(environment)
+  const config = toConfig(env)
+  return { config, secrets: toSecrets(env, config) }
+}
+
+function readEnv(environment: Record<string, string | undefined>): Env {
+  const env: Env = {}
+  for (const [name, value] of Object.entries(environment)) {
+    if (!name.startsWith('QUAYSIDE_') || value === undefined || value === '') continue
+    if (!(name in variables)) {
+      throw new AppError('invalid', `${name} is not a setting of Quayside.`, {
+        remedy: `Remove it, or correct its name. Settings: ${Object.keys(variables).join(', ')}.`
+      })
+    }
+    env[name as keyof Env] = value
+  }
+  return env
+}
+
+function toConfig(env: Env): Config {
+  const production = oneOf(env, 'QUAYSIDE_ENV', ['production', 'development'], 'production') === 'production'
+  const publicUrl = origin(required(env, 'QUAYSIDE_PUBLIC_URL'))
+  if (production && !publicUrl.startsWith('https://')) {
+    throw refuse('QUAYSIDE_PUBLIC_URL', `is ${publicUrl}; in production it must begin with https://`)
+  }
+  const databaseUrl = env.QUAYSIDE_DATABASE_URL ?? 'sqlite:.quayside/quayside.db'
+  if (!/^(sqlite:.+|postgres(ql)?:\/\/.+)$/.test(databaseUrl)) {
+    throw refuse('QUAYSIDE_DATABASE_URL', 'must be sqlite:PATH or postgres://…')
+  }
+  const role = oneOf(env, 'QUAYSIDE_ROLE', ['all', 'http', 'worker'], 'all')
+  if (role !== 'all' && databaseUrl.startsWith('sqlite:')) {
+    throw refuse('QUAYSIDE_ROLE', `is ${role}, but SQLite serves one process; use PostgreSQL to run doors and workers apart`)
+  }
+  return {
+    production,
+    publicUrl,
+    host: env.QUAYSIDE_HOST ?? '127.0.0.1',
+    port: wholeNumber(env, 'QUAYSIDE_PORT', 4000, 0, 65_535),
+    databaseUrl,
+    filesDirectory: resolve(env.QUAYSIDE_FILES_DIR ?? '.quayside/files'),
+    privateHosts: (env.QUAYSIDE_PRIVATE_HOSTS ?? '').split(',').map(host => host.trim()).filter(host => host !== ''),
+    role,
+    workers: wholeNumber(env, 'QUAYSIDE_WORKERS', 8, 1, 256),
+    logLevel: oneOf(env, 'QUAYSIDE_LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent'], 'info'),
+    organizations: jsonFile(env, 'QUAYSIDE_TENANTS_FILE', TenantsFile).organizations
+  }
+}
+
+const Url = z.url({ protocol: /^https?$/ }).transform(url => url.replace(/\/+$/, ''))
+
+const AppsFile = z
+  .array(
+    z.strictObject({
+      region: z.string(),
+      appUid: z.string().min(1),
+      clientId: z.string().min(1),
+      clientSecret: z.string().min(1),
+      /** Value of the header x-quayside-secret that the manifest's lifecycle webhook carries. */
+      webhookSecret: z.string().min(16),
+      /** Only for the sandbox: its hosts. The seven regions' hosts are known. */
+      hosts: z.strictObject({ location: z.string(), application: Url, contentManagement: Url, developerHub: Url }).optional()
+    })
+  )
+  .min(1)
+
+const OrganizationRef = z.strictObject({ region: z.string(), organizationUid: z.string() })
+
+const TenantsFile = z.strictObject({
+  organizations: z.array(OrganizationRef.extend({ name: z.string().min(1) })),
+  identityProviders: z.array(
+    z.strictObject({
+      id: z.string().regex(/^[a-z0-9-]{1,40}$/),
+      name: z.string().min(1),
+      issuer: Url,
+      clientId: z.string().min(1),
+      clientSecret: z.string().min(1),
+      tokenEndpointAuthMethod: z.enum(['client_secret_post', 'client_secret_basic']).default('client_secret_post'),
+      groupRoles: z.record(
+        z.string(),
+        z.strictObject({ role: z.enum(['admin', 'operator', 'auditor']), organizations: z.union([z.literal('*'), z.array(OrganizationRef)]) })
+      )
+    })
+  )
+})
+
+function toSecrets(env: Env, config: Config): Secrets {
+  const keyFile = required(env, 'QUAYSIDE_KEY_FILE')
+  const apps = jsonFile(env, 'QUAYSIDE_APPS_FILE', AppsFile).map(({ region, hosts, ...app }) => ({ ...app, region: regionOf(region, hosts) }))
+  const own = apps.filter(app => !regions.includes(app.region))
+  if (own.length > 0 && (config.production || own.length < apps.length)) {
+    throw refuse('QUAYSIDE_APPS_FILE', 'names a sandbox region; a deployment serves either the sandbox or real regions, and production only real ones')
+  }
+  return {
+    keyRing: parseKeyRing(privateFile(keyFile, config.production)),
+    apps,
+    identityProviders: jsonFile(env, 'QUAYSIDE_TENANTS_FILE', TenantsFile).identityProviders
+  }
+}
+
+function regionOf(id: string, hosts: Omit<Region, 'id'> | undefined): Region {
+  const known = regions.find(region => region.id === id)
+  if (known && !hosts) return known
+  if (!known && hosts) return { id, ...hosts }
+  throw refuse(
+    'QUAYSIDE_APPS_FILE',
+    known ? `gives hosts for the region ${id}, which are fixed; remove "hosts"` : `names the unknown region "${id}"; regions: ${regions.map(region => region.id).join(', ')}`
+  )
+}
+
+function privateFile(path: string, strict: boolean): string {
+  const mode = stat(path).mode & 0o077
+  if (strict && mode !== 0 && process.platform !== 'win32') {
+    throw refuse('QUAYSIDE_KEY_FILE', `points to ${path}, which others can read; run chmod 600 ${path}`)
+  }
+  return readFileSync(path, 'utf8')
+}
+
+function stat(path: string) {
+  try {
+    return statSync(path)
+  } catch (cause) {
+    throw refuse('QUAYSIDE_KEY_FILE', `points to ${path}, which cannot be read; make one with: npx quayside keys new > ${path}`, cause)
+  }
+}
+
+function jsonFile<T>(env: Env, name: keyof Env, shape: z.ZodType<T>): T {
+  const path = required(env, name)
+  let value: unknown
+  try {
+    value = JSON.parse(readFileSync(path, 'utf8'))
+  } catch (cause) {
+    throw refuse(name, `points to ${path}, which is not a readable JSON file`, cause)
+  }
+  const parsed = shape.safeParse(value)
+  if (parsed.success) return parsed.data
+  const [issue] = parsed.error.issues
+  throw refuse(name, `points to ${path}, where ${issue?.path.join('.') || 'the file'} is wrong: ${issue?.message}`)
+}
+
+function required(env: Env, name: keyof Env): string {
+  const value = env[name]
+  if (value === undefined) throw refuse(name, 'is not set')
+  return value
+}
+
+function oneOf<const T extends string>(env: Env, name: keyof Env, choices: readonly T[], fallback: T): T {
+  const value = env[name] ?? fallback
+  const choice = choices.find(choice => choice === value)
+  if (choice === undefined) throw refuse(name, `is "${value}"; it must be one of ${choices.join(', ')}`)
+  return choice
+}
+
+function wholeNumber(env: Env, name: keyof Env, fallback: number, least: number, most: number): number {
+  const text = env[name]
+  if (text === undefined) return fallback
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN
+  if (!(value >= least && value <= most)) throw refuse(name, `is "${text}"; it must be a whole number from ${least} to ${most}`)
+  return value
+}
+
+function origin(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : null
+  if (!url || !/^https?:$/.test(url.protocol) || url.pathname !== '/' || url.search !== '' || url.username !== '') {
+    throw refuse('QUAYSIDE_PUBLIC_URL', `is "${text}"; it must be an origin such as https://quayside.example.com, without a path`)
+  }
+  return url.origin
+}
+
+function refuse(name: keyof Env, problem: string, cause?: unknown): AppError {
+  return new AppError('invalid', `${name} ${problem}.`, { remedy: `${name}: ${variables[name]}.`, cause })
+}

@@ -8,8 +8,10 @@ export const playChoices = {
   writeProbe: ['permission-first', 'validation-first'],
   /** May an app revoke its own user authorization with that authorization's token? */
   revocation: ['allowed', 'refused'],
-  /** Are `asc` and `desc` honoured when a list is paged? */
+  /** Is `asc=uid` honoured in entry lists, or silently ignored (by time it always sorts)? */
   sortedPaging: ['sorted', 'unsorted'],
+  /** §8.2: a publish is acknowledged at once; does it also stand at once, or two seconds later? */
+  publishing: ['immediate', 'queued'],
   /** §8.1: how the per-second limits count. */
   limiter: ['fixed', 'sliding', 'bucket'],
   /** §11.9: what `updated_by` names on a management token's write. */

@@ -61,6 +61,10 @@ export interface Stack {
   entries: Record<string, Record<string, Record<string, Entry>>>
   /** By branch, then uid. */
   assets: Record<string, Record<string, Asset>>
+  /** By uid; their terms inside. */
+  taxonomies: Record<string, Taxonomy>
+  /** Custom fields and widgets by uid, as the API returns them. */
+  extensions: Record<string, Record<string, unknown>>
   webhooks: Record<string, Webhook>
   /** Newest last; 30 days. */
   executions: WebhookExecution[]
@@ -86,6 +90,13 @@ export interface Environment {
   uid: string
   name: string
   urls: { locale: string; url: string }[]
+}
+
+export interface Taxonomy {
+  uid: string
+  name: string
+  description: string
+  terms: { uid: string; name: string; parent_uid: string | null; order: number }[]
 }
 
 export interface SchemaField {
@@ -168,7 +179,12 @@ export interface Asset {
 export interface Webhook {
   uid: string
   name: string
-  destinations: { target_url: string; custom_header: { header_name: string; value: string }[]; http_basic_auth?: string; http_basic_password?: string }[]
+  destinations: {
+    target_url: string
+    custom_header: { header_name: string; value: string }[]
+    http_basic_auth?: string
+    http_basic_password?: string
+  }[]
   channels: string[]
   branches: string[]
   retry_policy: 'automatic' | 'manual'
@@ -301,6 +317,8 @@ export interface OAuthToken {
   authorizationUid?: string
   installationUid?: string
   scopes: string[]
+  /** Exchanged by PKCE alone: its refresh must leave the client secret out as well. */
+  withoutSecret?: boolean
   expiresAt: string
   revokedAt: string | null
 }

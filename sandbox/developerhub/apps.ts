@@ -108,7 +108,7 @@ export function manifestWebhook(app: App): ManifestWebhook | null {
     customHeaders: headers.filter(isJson).map(it => ({ header_name: String(it.header_name), value: String(it.value) })),
     ...(typeof webhook.http_basic_auth === 'string' &&
       webhook.http_basic_auth !== '' && {
-        basicAuth: { user: webhook.http_basic_auth, password: String(webhook.http_basic_password ?? '') }
+        basicAuth: { user: webhook.http_basic_auth, password: textOr(webhook.http_basic_password, '') }
       }),
     concise: webhook.concise_payload === true,
     retryPolicy: webhook.retry_policy === 'manual' ? 'manual' : 'automatic',
@@ -148,5 +148,7 @@ function withoutOauth(body: Json): Json {
   const { oauth: _oauth, uid: _uid, version: _version, ...rest } = body
   return structuredClone(rest)
 }
+
+const textOr = (value: unknown, otherwise: string): string => (typeof value === 'string' ? value : otherwise)
 
 export const isJson = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value)

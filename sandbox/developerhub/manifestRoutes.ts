@@ -43,7 +43,7 @@ export function manifestRoutes(context: SandboxContext, tell: TellApp): express.
   })
   router.get('/', (request, response) => {
     const { organization } = asking(request)
-    const search = String(request.query.search ?? '').toLowerCase()
+    const search = (typeof request.query.search === 'string' ? request.query.search : '').toLowerCase()
     const apps = Object.values(context.world.apps)
       .filter(app => app.organizationUid === organization.uid && app.name.toLowerCase().includes(search))
       .filter(app => request.query.target_type === undefined || app.targetType === request.query.target_type)

@@ -132,7 +132,15 @@ function issue(context: SandboxContext, type: 'access' | 'refresh', grant: Omit<
   const value = `${type === 'access' ? 'c' : 'e'}${randomBytes(20).toString('hex')}`
   const seconds = type === 'access' ? accessSeconds : refreshSeconds
   context.world.oauthTokens[value] = {
-    ...{ type, kind, appUid, organizationUid, userUid, authorizationUid, installationUid, scopes, withoutSecret },
+    type,
+    kind,
+    appUid,
+    organizationUid,
+    userUid,
+    authorizationUid,
+    installationUid,
+    scopes,
+    withoutSecret,
     expiresAt: new Date(context.clock.now() + seconds * 1000).toISOString(),
     revokedAt: null
   }

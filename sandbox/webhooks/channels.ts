@@ -4,7 +4,7 @@ import type { Change } from '../changes.ts'
 
 /** The last one is the most particular; executions are logged under the one subscribed to. */
 export function channelsOf(change: Change): string[] {
-  const uid = String(change.object.uid ?? '')
+  const uid = typeof change.object.uid === 'string' ? change.object.uid : ''
   switch (change.module) {
     case 'entry':
       return eventsOf(change).flatMap(event => {

@@ -40,7 +40,7 @@ interface Sending {
 export function createDeliveries(context: SandboxContext): WebhookRoom {
   const { world, clock, faults } = context
   const agent = new Agent({ connections: 64, pipelining: 1, keepAliveTimeout: 10_000, connect: { timeout: timeoutMs } })
-  const closing = new AbortController()
+  let closed = false
   const waiting = new Set<{ due: number }>()
   let inFlight = 0
   let whenIdle: (() => void)[] = []
@@ -70,7 +70,7 @@ export function createDeliveries(context: SandboxContext): WebhookRoom {
     },
     async close() {
       unsubscribe()
-      closing.abort()
+      closed = true
       await agent.destroy()
     }
   }
@@ -135,7 +135,7 @@ export function createDeliveries(context: SandboxContext): WebhookRoom {
     try {
       // After the CMA has answered: on the platform, too, a webhook may only come after the write stands.
       await new Promise(resolve => setImmediate(resolve))
-      if (!closing.signal.aborted) await attempt(sending, how)
+      if (!closed) await attempt(sending, how)
     } finally {
       inFlight -= 1
       if (inFlight === 0) {
@@ -149,7 +149,7 @@ export function createDeliveries(context: SandboxContext): WebhookRoom {
   async function attempt(sending: Sending, how: 'with-retries' | 'once'): Promise<void> {
     const { execution, webhook, stack } = sending
     const outcome = await post(sending)
-    if (closing.signal.aborted) return
+    if (closed) return
     execution.responses.push({ at: clock.iso(), ...outcome })
     if (outcome.status !== null && outcome.status >= 200 && outcome.status < 300) {
       execution.status = 'success'
@@ -176,7 +176,7 @@ export function createDeliveries(context: SandboxContext): WebhookRoom {
     waiting.add(item)
     clock.after(milliseconds, () => {
       waiting.delete(item)
-      if (closing.signal.aborted) return
+      if (closed) return
       if (sending.webhook.disabled) sending.execution.status = 'failed'
       else start(sending)
     })
@@ -196,10 +196,7 @@ export function createDeliveries(context: SandboxContext): WebhookRoom {
     // Scaled by the clock's speed, not jumped by advance(): a jump passes over waiting, not over the receiver's work.
     const patience = AbortSignal.timeout(Math.max(1000, timeoutMs / clock.speed))
     try {
-      const answer = await request(execution.targetUrl, {
-        ...{ method: 'POST', headers, body, dispatcher: agent },
-        signal: AbortSignal.any([patience, closing.signal])
-      })
+      const answer = await request(execution.targetUrl, { method: 'POST', headers, body, dispatcher: agent, signal: patience })
       await answer.body.dump()
       return { status: answer.statusCode }
     } catch (error) {

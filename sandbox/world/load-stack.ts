@@ -219,7 +219,7 @@ function plant(stack: Stack, type: ContentType, entries: Record<string, Entry>, 
 }
 
 /** The export holds the read shape; stored is the write shape, where a file is its uid (contentstack.md §8.2). */
-export function storedFields(exported: Json, schema: SchemaField[], stack: Stack): Json {
+function storedFields(exported: Json, schema: SchemaField[], stack: Stack): Json {
   const fields: Json = {}
   for (const field of schema) {
     if (field.uid in exported) fields[field.uid] = storedValue(exported[field.uid], field, stack)

@@ -1,0 +1,286 @@
+// The Content Management API of one stack in typed calls. Knows paths and shapes; the credential, the budget and the retries are the
+// Cma's. A missing entry is null, everything else that goes wrong is an AppError.
+import { AppError } from '../errors.ts'
+import type { Cma, CmaRequest, QueryValue, RawRequest, RequestLane } from './cma.ts'
+import { isMissingObject } from './refusal.ts'
+
+export interface CallOptions {
+  lane?: RequestLane
+  signal?: AbortSignal
+  branch?: string
+}
+
+export interface Entry {
+  uid: string
+  /** Counts per locale. */
+  _version: number
+  /** The locale this content is of: the fallback's where the asked one has no version of its own. */
+  locale: string
+  created_at: string
+  updated_at: string
+  title?: string
+  publish_details?: PublishDetail[]
+  [field: string]: unknown
+}
+
+export interface PublishDetail {
+  environment: string
+  locale: string
+  time: string
+  user?: string
+  version: number
+}
+
+export interface SchemaField {
+  uid: string
+  data_type: string
+  display_name: string
+  mandatory?: boolean
+  unique?: boolean
+  multiple?: boolean
+  non_localizable?: boolean
+  field_metadata?: Record<string, unknown>
+  reference_to?: string | string[]
+  schema?: SchemaField[]
+  blocks?: { uid: string; title: string; reference_to?: string; schema?: SchemaField[] }[]
+  enum?: { advanced?: boolean; choices: { value: unknown; key?: string }[] }
+  [other: string]: unknown
+}
+
+export interface ContentType {
+  uid: string
+  title: string
+  description?: string
+  schema: SchemaField[]
+  options?: Record<string, unknown>
+  updated_at?: string
+}
+
+export interface Locale {
+  uid: string
+  code: string
+  name: string
+  /** null for the master. */
+  fallback_locale: string | null
+}
+
+export interface Environment {
+  uid: string
+  name: string
+}
+
+export interface Branch {
+  uid: string
+  source?: string
+}
+
+export interface Asset {
+  uid: string
+  filename: string
+  url: string
+  _version: number
+  updated_at: string
+  [field: string]: unknown
+}
+
+export interface Role {
+  uid: string
+  name: string
+  users?: string[]
+  owner?: string
+  stack?: { name?: string; master_locale?: string; owner_uid?: string }
+}
+
+export interface Webhook {
+  uid: string
+  name: string
+  destinations: { target_url: string; custom_header?: { header_name: string; value: string }[] }[]
+  channels: string[]
+  branches?: string[]
+  retry_policy: 'manual' | 'automatic'
+  disabled: boolean
+  concise_payload: boolean
+}
+export type NewWebhook = Omit<Webhook, 'uid'>
+
+export interface EntriesQuery {
+  locale?: string
+  /** Mongo-like, e.g. { uid: { $gt: … } }. */
+  query?: object
+  asc?: string
+  desc?: string
+  limit?: number
+  skip?: number
+  includeCount?: boolean
+  includePublishDetails?: boolean
+  /** Only these fields, beside uid and the system's own. */
+  only?: string[]
+}
+
+export interface Publishing {
+  environments: string[]
+  locales: string[]
+  locale: string
+  version: number
+}
+
+export interface StackClient {
+  /** The same stack with other defaults for lane, signal or branch. */
+  with(options: CallOptions): StackClient
+  /** Cheapest proof that the credential is good. Throws AppError unauthorized (isTokenRefusal), not_found for a stack unknown in this region. */
+  health(): Promise<void>
+  /** All of them; global fields are spelled out in the schema. */
+  contentTypes(): Promise<ContentType[]>
+  /** Throws AppError not_found. */
+  contentType(uid: string): Promise<ContentType>
+  /** One page, at most 100 entries. */
+  entriesPage(contentType: string, query?: EntriesQuery): Promise<{ entries: Entry[]; count: number | null }>
+  entry(
+    contentType: string,
+    uid: string,
+    query?: { locale?: string; version?: number; includePublishDetails?: boolean }
+  ): Promise<Entry | null>
+  entryLocales(contentType: string, uid: string): Promise<{ code: string; localized: boolean }[]>
+  /** Not repeated when its outcome is unknown (isOutcomeUnknown). Throws AppError invalid with fields for 119. */
+  createEntry(contentType: string, fields: object, query?: { locale?: string }): Promise<Entry>
+  /** Top-level fields left out keep their values. Not repeated when its outcome is unknown: a repeat would make another version. */
+  updateEntry(contentType: string, uid: string, fields: object, query?: { locale?: string }): Promise<Entry>
+  /** False when it was gone already. Without a locale: in all locales. */
+  deleteEntry(contentType: string, uid: string, query?: { locale?: string }): Promise<boolean>
+  /** Environments by name. A notice proves nothing: look at publish_details. */
+  publishEntry(contentType: string, uid: string, publishing: Publishing): Promise<void>
+  unpublishEntry(contentType: string, uid: string, publishing: Publishing): Promise<void>
+  assetsPage(query?: { skip?: number; limit?: number; query?: object }): Promise<Asset[]>
+  asset(uid: string): Promise<Asset | null>
+  locales(): Promise<Locale[]>
+  environments(): Promise<Environment[]>
+  /** Empty for stacks without branches. */
+  branches(): Promise<Branch[]>
+  roles(): Promise<Role[]>
+  webhooks(): Promise<Webhook[]>
+  createWebhook(webhook: NewWebhook): Promise<Webhook>
+  updateWebhook(uid: string, webhook: NewWebhook): Promise<Webhook>
+  /** False when it was gone already. */
+  deleteWebhook(uid: string): Promise<boolean>
+  /** See Cma.raw. */
+  raw(request: RawRequest): Promise<Response>
+}
+
+/** https://www.contentstack.com/docs/developers/apis/content-management-api: lists carry at most 100. */
+const pageSize = 100
+
+export function createStack(cma: Cma, defaults: CallOptions = {}): StackClient {
+  const call = <T>(request: CmaRequest): Promise<T> => cma.request<T>({ ...defaults, ...request })
+  const get = <T>(path: string, query?: Record<string, QueryValue>): Promise<T> => call<T>({ method: 'GET', path, ...(query && { query }) })
+
+  async function all<T>(path: string, key: string, query: Record<string, QueryValue> = {}): Promise<T[]> {
+    const found: T[] = []
+    for (;;) {
+      const page = await get<Record<string, T[] | undefined>>(path, { ...query, limit: pageSize, skip: found.length })
+      const items = page[key] ?? []
+      found.push(...items)
+      if (items.length < pageSize) return found
+    }
+  }
+
+  const entries = (contentType: string): string => `/content_types/${part(contentType)}/entries`
+
+  return {
+    with: options => createStack(cma, { ...defaults, ...options }),
+    async health() {
+      // The CLI's own way to validate a management token (reference §1.5).
+      await get('/environments', { limit: 1 })
+    },
+    contentTypes: () => all<ContentType>('/content_types', 'content_types', { include_global_field_schema: true }),
+    async contentType(uid) {
+      return (await get<{ content_type: ContentType }>(`/content_types/${part(uid)}`, { include_global_field_schema: true })).content_type
+    },
+    async entriesPage(contentType, query = {}) {
+      const body = await get<{ entries?: Entry[]; count?: number }>(entries(contentType), {
+        locale: query.locale,
+        query: query.query && JSON.stringify(query.query),
+        asc: query.asc,
+        desc: query.desc,
+        limit: query.limit,
+        skip: query.skip,
+        include_count: query.includeCount || undefined,
+        include_publish_details: query.includePublishDetails || undefined,
+        'only[BASE][]': query.only
+      })
+      return { entries: body.entries ?? [], count: body.count ?? null }
+    },
+    async entry(contentType, uid, query = {}) {
+      const wanted = { locale: query.locale, version: query.version, include_publish_details: query.includePublishDetails || undefined }
+      const body = await missingAsNull(get<{ entry: Entry }>(`${entries(contentType)}/${part(uid)}`, wanted))
+      return body?.entry ?? null
+    },
+    async entryLocales(contentType, uid) {
+      return (
+        (await get<{ locales?: { code: string; localized?: boolean }[] }>(`${entries(contentType)}/${part(uid)}/locales`)).locales?.map(
+          ({ code, localized }) => ({ code, localized: localized ?? false })
+        ) ?? []
+      )
+    },
+    async createEntry(contentType, fields, query = {}) {
+      return (await call<{ entry: Entry }>({ method: 'POST', path: entries(contentType), query, json: { entry: fields } })).entry
+    },
+    async updateEntry(contentType, uid, fields, query = {}) {
+      const path = `${entries(contentType)}/${part(uid)}`
+      return (await call<{ entry: Entry }>({ method: 'PUT', path, query, json: { entry: fields }, repeat: 'refused' })).entry
+    },
+    async deleteEntry(contentType, uid, query = {}) {
+      const scope = query.locale === undefined ? { delete_all_localized: true } : { locale: query.locale }
+      return (await missingAsNull(call({ method: 'DELETE', path: `${entries(contentType)}/${part(uid)}`, query: scope }))) !== null
+    },
+    async publishEntry(contentType, uid, publishing) {
+      await call({ method: 'POST', path: `${entries(contentType)}/${part(uid)}/publish`, json: publishBody(publishing), repeat: 'always' })
+    },
+    async unpublishEntry(contentType, uid, publishing) {
+      await call({
+        method: 'POST',
+        path: `${entries(contentType)}/${part(uid)}/unpublish`,
+        json: publishBody(publishing),
+        repeat: 'always'
+      })
+    },
+    async assetsPage(query = {}) {
+      const { query: filter, ...page } = query
+      return (await get<{ assets?: Asset[] }>('/assets', { ...page, query: filter && JSON.stringify(filter) })).assets ?? []
+    },
+    async asset(uid) {
+      return (await missingAsNull(get<{ asset: Asset }>(`/assets/${part(uid)}`)))?.asset ?? null
+    },
+    locales: () => all<Locale>('/locales', 'locales'),
+    environments: () => all<Environment>('/environments', 'environments'),
+    branches: () => all<Branch>('/stacks/branches', 'branches'),
+    roles: () => all<Role>('/roles', 'roles'),
+    webhooks: () => all<Webhook>('/webhooks', 'webhooks'),
+    async createWebhook(webhook) {
+      return (await call<{ webhook: Webhook }>({ method: 'POST', path: '/webhooks', json: { webhook } })).webhook
+    },
+    async updateWebhook(uid, webhook) {
+      return (await call<{ webhook: Webhook }>({ method: 'PUT', path: `/webhooks/${part(uid)}`, json: { webhook } })).webhook
+    },
+    async deleteWebhook(uid) {
+      return (await missingAsNull(call({ method: 'DELETE', path: `/webhooks/${part(uid)}` }))) !== null
+    },
+    raw: request => cma.raw(request)
+  }
+}
+
+const publishBody = ({ environments, locales, locale, version }: Publishing) => ({ entry: { environments, locales }, locale, version })
+
+/** A uid as one path segment. Dots would be folded by the URL parser even when encoded, so what is no uid is refused. */
+function part(uid: string): string {
+  if (!/^[\w-]{1,200}$/.test(uid)) throw new AppError('invalid', `"${uid.slice(0, 60)}" is not a uid of Contentstack`)
+  return uid
+}
+
+async function missingAsNull<T>(answer: Promise<T>): Promise<T | null> {
+  try {
+    return await answer
+  } catch (error) {
+    if (isMissingObject(error)) return null
+    throw error
+  }
+}

@@ -21,6 +21,8 @@ export interface Shape {
   target: string
   key: string
   fields: Field[]
+  /** When pulling: the column that grows with every change. Absent = every pull reads the whole source, by key. */
+  cursor?: string
 }
 
 export interface SourceRecord {
@@ -78,7 +80,7 @@ export interface Connector<Settings = unknown, Checkpoint = unknown> {
   readonly support: 'real system in CI' | "vendor's client against a contract double" | 'recipe, unverified live'
   /** Also renders the form. Secrets are not part of it: they are named in `secrets`. */
   readonly settings: z.ZodType<Settings>
-  /** Names of the secrets a connection needs. */
+  /** Names of the secrets that a connection may carry; whether one is needed is for `check` to find out. */
   readonly secrets: readonly string[]
   /** AppError unauthorized | upstream | invalid, with a remedy. */
   check(settings: Settings, ctx: ConnectorContext): Promise<void>

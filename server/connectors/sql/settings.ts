@@ -1,0 +1,24 @@
+// What a person types to reach a SQL database. No secret stands here: the password is sealed apart, by name.
+import { z } from 'zod'
+
+const Sqlite = z.strictObject({
+  system: z.literal('sqlite').describe('SQLite'),
+  file: z.string().trim().min(1).max(500).describe("File, under the operator's directory")
+})
+
+const Postgres = z.strictObject({
+  system: z.literal('postgres').describe('PostgreSQL'),
+  host: z.string().trim().min(1).max(253).describe('Host'),
+  port: z.number().int().min(1).max(65_535).default(5432).describe('Port'),
+  database: z.string().trim().min(1).max(63).describe('Database'),
+  user: z.string().trim().min(1).max(63).describe('User'),
+  ssl: z
+    .enum(['off', 'require', 'verify'])
+    .default('off')
+    .describe('TLS: off, require (any certificate), verify (certificate must be valid)')
+})
+
+export const SqlSettings = z.discriminatedUnion('system', [Sqlite, Postgres])
+export type SqlSettings = z.infer<typeof SqlSettings>
+export type SqliteSettings = z.infer<typeof Sqlite>
+export type PostgresSettings = z.infer<typeof Postgres>

@@ -1,0 +1,29 @@
+// SQL databases as a destination and as a source: SQLite in a file, PostgreSQL over the network, one connector. It makes one
+// table per sync with one column per field, and reads any table or view that has a key.
+import type { Connector, ConnectorContext } from '../connector.ts'
+import { withPostgres } from './postgres.ts'
+import { listRows, pullPages, type SqlCheckpoint } from './pull.ts'
+import { pushBatch } from './push.ts'
+import type { Session } from './session.ts'
+import { SqlSettings } from './settings.ts'
+import { withSqlite } from './sqlite.ts'
+import { fieldsOf, prepareTable } from './table.ts'
+
+export const sqlConnector: Connector<SqlSettings, SqlCheckpoint> = {
+  id: 'sql',
+  title: settings => (settings.system === 'sqlite' ? 'SQLite' : 'PostgreSQL'),
+  support: 'real system in CI',
+  settings: SqlSettings,
+  secrets: ['password'],
+  check: (settings, ctx) =>
+    use(settings, ctx, true, async session => void (await session.query('select count(*) as n from (select 1) as one'))),
+  fields: (target, settings, ctx) => use(settings, ctx, false, session => fieldsOf(session, target)),
+  prepare: (shape, settings, ctx) => use(settings, ctx, true, session => prepareTable(session, shape)),
+  push: (shape, changes, settings, ctx) => use(settings, ctx, false, session => pushBatch(session, shape, changes, ctx)),
+  pull: (source, since, settings, ctx) => pullPages(work => use(settings, ctx, false, work), source, since, ctx),
+  list: (shape, settings, ctx) => listRows(work => use(settings, ctx, false, work), shape, ctx)
+}
+
+function use<T>(settings: SqlSettings, ctx: ConnectorContext, create: boolean, work: (session: Session) => Promise<T>): Promise<T> {
+  return settings.system === 'sqlite' ? withSqlite(settings, ctx, create, work) : withPostgres(settings, ctx, work)
+}

@@ -1,0 +1,221 @@
+// What every connector must hold, run against a real system: a batch or page twice is harmless, outcomes are per record, pulls
+// resume from any checkpoint, drift is seen by fingerprint, the signal is honoured, no secret comes out in an error.
+import { beforeEach, describe, expect, it } from 'vitest'
+import type { Change, Connector, ConnectorContext, FieldValues, Page, Shape, SourceRecord } from '../../server/connectors/connector.ts'
+import { AppError } from '../../server/errors.ts'
+
+export interface Bench {
+  connector: Connector
+  settings: unknown
+  /** Settings under which nothing answers. */
+  unreachable: unknown
+  ctx: ConnectorContext
+  /** Rows of a destination as the system's own client sees them, by key. */
+  rows(target: string): Promise<Map<string, Record<string, unknown>>>
+  /** Makes a source of `id`, `name`, `changed_at` with that many records, keys in some order. */
+  seed(target: string, count: number): Promise<void>
+  /** A value that the shape's `amount` column cannot hold. */
+  poison: FieldValues
+}
+
+export const destination: Shape = {
+  target: 'article',
+  key: '_key',
+  fields: [
+    { name: 'entry_uid', type: 'text' },
+    { name: 'title', type: 'text' },
+    { name: 'amount', type: 'integer' },
+    { name: 'rating', type: 'number' },
+    { name: 'live', type: 'boolean' },
+    { name: 'published_on', type: 'datetime' },
+    { name: 'parts', type: 'json' }
+  ]
+}
+
+export function connectorBattery(name: string, open: () => Promise<Bench>): void {
+  describe(`${name} holds the battery of every connector`, () => {
+    let bench: Bench
+    const use = (): Required<Connector> => bench.connector as Required<Connector>
+    const prepare = (shape = destination): Promise<void> => use().prepare(shape, bench.settings, bench.ctx)
+    const push = (changes: Change[], shape = destination) => use().push(shape, changes, bench.settings, bench.ctx)
+    const list = () => collect(use().list(destination, bench.settings, bench.ctx))
+    beforeEach(async () => {
+      bench = await open()
+    })
+
+    it('checks what can be reached, and refuses the unreachable with a remedy and no secret', async () => {
+      await bench.connector.check(bench.settings, bench.ctx)
+      const error = await bench.connector.check(bench.unreachable, bench.ctx).catch((error: unknown) => error)
+      expect(error).toBeInstanceOf(AppError)
+      expect((error as AppError).remedy).toMatch(/\w+/)
+      const secret = await bench.ctx.secret('password').catch(() => null)
+      if (secret !== null) expect(`${(error as AppError).message} ${(error as AppError).remedy}`).not.toContain(secret)
+    })
+
+    it('takes its own settings through JSON', () => {
+      expect(bench.connector.settings.parse(JSON.parse(JSON.stringify(bench.settings)))).toEqual(bench.settings)
+    })
+
+    it('prepares as often as asked and grows without losing rows', async () => {
+      await prepare()
+      await push([change('a', 1)])
+      await prepare()
+      const grown = { ...destination, fields: [...destination.fields, { name: 'subtitle', type: 'text' as const }] }
+      await prepare(grown)
+      await push([{ ...change('b', 1), values: { ...valuesOf('b'), subtitle: 'under b' } }], grown)
+      const rows = await bench.rows('article')
+      expect([...rows.keys()].sort()).toEqual(['a', 'b'])
+      expect(rows.get('b')?.['subtitle']).toBe('under b')
+    })
+
+    it('is not hurt by the same batch twice', async () => {
+      await prepare()
+      const batch = Array.from({ length: 450 }, (_, index) => change(`k${index}`, 1))
+      const first = await push(batch)
+      const before = await bench.rows('article')
+      const second = await push(batch)
+      expect(first.map(({ status }) => status)).toEqual(batch.map(() => 'written'))
+      expect(second.map(({ key, status, fingerprint }) => [key, status, fingerprint])).toEqual(
+        first.map(({ key, status, fingerprint }) => [key, status, fingerprint])
+      )
+      expect(await bench.rows('article')).toEqual(before)
+      expect(before.size).toBe(450)
+    })
+
+    it('refuses a lower order than the row has taken, for writes and deletes', async () => {
+      await prepare()
+      await push([change('a', 5, { title: 'newer' })])
+      expect(await push([change('a', 4, { title: 'older' })])).toMatchObject([{ key: 'a', status: 'stale' }])
+      expect(await push([{ key: 'a', values: null, order: 4 }])).toMatchObject([{ key: 'a', status: 'stale' }])
+      expect((await bench.rows('article')).get('a')?.['title']).toBe('newer')
+    })
+
+    it('deletes, and a second delete is as good as the first', async () => {
+      await prepare()
+      await push([change('a', 1), change('b', 1)])
+      const gone: Change[] = [{ key: 'a', values: null, order: 2 }]
+      expect(await push(gone)).toMatchObject([{ key: 'a', status: 'deleted' }])
+      expect(await push(gone)).toMatchObject([{ key: 'a', status: 'deleted' }])
+      expect([...(await bench.rows('article')).keys()]).toEqual(['b'])
+    })
+
+    it('gives each record of a batch its own outcome when one is poison', async () => {
+      await prepare()
+      const batch = Array.from({ length: 60 }, (_, index) => (index === 37 ? change('poison', 1, bench.poison) : change(`k${index}`, 1)))
+      const outcomes = await push(batch)
+      expect(outcomes.map(({ key }) => key)).toEqual(batch.map(({ key }) => key))
+      expect(outcomes.filter(({ status }) => status !== 'written')).toMatchObject([
+        { key: 'poison', status: 'invalid', error: expect.stringMatching(/\w/) }
+      ])
+      expect((await bench.rows('article')).size).toBe(59)
+    })
+
+    it('applies two changes of one record in a batch in their order', async () => {
+      await prepare()
+      const outcomes = await push([change('a', 1, { title: 'first' }), change('b', 1), change('a', 2, { title: 'second' })])
+      expect(outcomes.map(({ status }) => status)).toEqual(['written', 'written', 'written'])
+      expect((await bench.rows('article')).get('a')?.['title']).toBe('second')
+    })
+
+    it('lists every record with the fingerprint that push reported', async () => {
+      await prepare()
+      const odd: FieldValues = {
+        entry_uid: null,
+        title: 'Žluťoučký "kůň" 🐎\nline',
+        amount: -7,
+        rating: 0.1,
+        live: false,
+        published_on: null,
+        parts: '{"b":[1,2.50,{"d":null,"c":"x"}],"a":1}'
+      }
+      const batch = [
+        ...Array.from({ length: 520 }, (_, index) => change(`k${index}`, 1)),
+        change('odd', 1, odd),
+        change('empty', 1, blank())
+      ]
+      const pushed = new Map((await push(batch)).map(({ key, fingerprint }) => [key, fingerprint]))
+      expect(new Map((await list()).map(({ key, fingerprint }) => [key, fingerprint]))).toEqual(pushed)
+    })
+
+    it('pulls every record once, and from any checkpoint exactly those after it', async () => {
+      await bench.seed('source', 1203)
+      const source: Shape = { target: 'source', key: 'id', fields: [{ name: 'name', type: 'text' }] }
+      const pages = await collect(use().pull(source, null, bench.settings, bench.ctx))
+      const keys = recordsOf(pages).map(({ key }) => key)
+      expect(new Set(keys).size).toBe(1203)
+      expect(keys).toHaveLength(1203)
+      expect(pages.map(page => page.snapshotComplete === true)).toEqual(pages.map((_, index) => index === pages.length - 1))
+      for (const [index, page] of pages.entries()) {
+        const since: unknown = JSON.parse(JSON.stringify(page.checkpoint))
+        const rest = recordsOf(await collect(use().pull(source, since, bench.settings, bench.ctx)))
+        expect(rest.map(({ key }) => key)).toEqual(recordsOf(pages.slice(index + 1)).map(({ key }) => key))
+      }
+    })
+
+    it('pulls by a cursor column without ever missing a record after its checkpoint', async () => {
+      await bench.seed('source', 700)
+      const source: Shape = { target: 'source', key: 'id', fields: [{ name: 'name', type: 'text' }], cursor: 'changed_at' }
+      const pages = await collect(use().pull(source, null, bench.settings, bench.ctx))
+      expect(new Set(recordsOf(pages).map(({ key }) => key)).size).toBe(700)
+      for (const [index, page] of pages.entries()) {
+        const again = new Set(
+          recordsOf(await collect(use().pull(source, JSON.parse(JSON.stringify(page.checkpoint)), bench.settings, bench.ctx))).map(
+            ({ key }) => key
+          )
+        )
+        expect(recordsOf(pages.slice(index + 1)).filter(({ key }) => !again.has(key))).toEqual([])
+      }
+    })
+
+    it('names a table or column that is not there', async () => {
+      await bench.seed('source', 1)
+      await expect(use().fields('nowhere', bench.settings, bench.ctx)).rejects.toMatchObject({
+        code: 'invalid',
+        message: expect.stringContaining('nowhere')
+      })
+      const source: Shape = { target: 'source', key: 'id', fields: [{ name: 'shoe_size', type: 'text' }] }
+      await expect(collect(use().pull(source, null, bench.settings, bench.ctx))).rejects.toMatchObject({
+        code: 'invalid',
+        message: expect.stringContaining('shoe_size')
+      })
+    })
+
+    it('stops at once when the signal says so', async () => {
+      await prepare()
+      await bench.seed('source', 3)
+      const stopped = { ...bench.ctx, signal: AbortSignal.abort() }
+      await expect(use().push(destination, [change('a', 1)], bench.settings, stopped)).rejects.toMatchObject({ name: 'AbortError' })
+      const source: Shape = { target: 'source', key: 'id', fields: [] }
+      await expect(collect(use().pull(source, null, bench.settings, stopped))).rejects.toMatchObject({ name: 'AbortError' })
+      expect((await bench.rows('article')).size).toBe(0)
+    })
+  })
+}
+
+export function change(key: string, order: number, values: FieldValues = {}): Change {
+  return { key, order, values: { ...valuesOf(key), ...values } }
+}
+
+export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  return await Array.fromAsync(items)
+}
+
+function valuesOf(key: string): FieldValues {
+  return {
+    entry_uid: `blt${key}`,
+    title: `Title of ${key}`,
+    amount: 42,
+    rating: 4.5,
+    live: true,
+    published_on: '2026-03-28T19:35:13.578Z',
+    parts: '[{"uid":"blt1"}]'
+  }
+}
+
+function blank(): FieldValues {
+  return Object.fromEntries(destination.fields.map(field => [field.name, null]))
+}
+
+function recordsOf(pages: Page<unknown>[]): SourceRecord[] {
+  return pages.flatMap(page => page.records)
+}

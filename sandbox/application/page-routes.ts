@@ -46,20 +46,23 @@ export function pageRoutes(context: SandboxContext): express.Router {
   router.get('/apps/:uid', (request, response) => {
     const user = personByAuthtoken(context, request)
     const app = world.apps[request.params.uid]
-    const organization = app && world.organizations[app.organizationUid]
-    if (!app || !organization) throw hubRefusal(404, 'There is no such app.')
-    const granted = Object.values(world.authorizations)
-      .filter(({ appUid, userUid, revokedAt }) => appUid === app.uid && userUid === user.uid && revokedAt === null)
-      .flatMap(({ scopes }) => scopes)
+    if (!app) throw hubRefusal(404, 'There is no such app.')
+    const granted = (organizationUid: string) =>
+      Object.values(world.authorizations)
+        .filter(it => it.appUid === app.uid && it.userUid === user.uid && it.organizationUid === organizationUid && it.revokedAt === null)
+        .flatMap(({ scopes }) => scopes)
+    // The app's own organization first: most apps are asked for by the people they were made for.
+    const organizations = Object.values(world.organizations)
+      .filter(organization => isMember(organization, user))
+      .sort((a, b) => Number(b.uid === app.organizationUid) - Number(a.uid === app.organizationUid))
     response.json({
       uid: app.uid,
       name: app.name,
       description: app.description,
-      organization: { uid: organization.uid, name: organization.name },
+      organizations: organizations.map(({ uid, name }) => ({ uid, name, granted: granted(uid) })),
       scopes: app.oauth.userTokenConfig.scopes,
       redirectUris: app.oauth.redirectUris,
-      callsBackAfterInstall: app.oauth.appTokenConfig.enabled && app.oauth.redirectUris.length > 0,
-      granted
+      callsBackAfterInstall: app.oauth.appTokenConfig.enabled && app.oauth.redirectUris.length > 0
     })
   })
 

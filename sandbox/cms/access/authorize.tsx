@@ -10,11 +10,11 @@ export interface AskingApp {
   uid: string
   name: string
   description: string
-  organization: { uid: string; name: string }
+  /** Those the person belongs to, the app's own first; with what they granted the app there. */
+  organizations: { uid: string; name: string; granted: string[] }[]
   scopes: string[]
   redirectUris: string[]
   callsBackAfterInstall: boolean
-  granted: string[]
 }
 
 export function AuthorizePage({ appUid, request }: { appUid: string; request: URLSearchParams }) {
@@ -22,8 +22,9 @@ export function AuthorizePage({ appUid, request }: { appUid: string; request: UR
   const loaded = useLoad(`${appUid} ${request}`, async () => {
     const app = await client.own<AskingApp>('GET', `/apps/${encodeURIComponent(appUid)}`)
     const asked = scopesOf(app, request)
-    const granted = asked.length > 0 && asked.every(scope => app.granted.includes(scope))
-    if (granted) await authorize(client, app, request)
+    const here = app.organizations[0]
+    const granted = here !== undefined && asked.length > 0 && asked.every(scope => here.granted.includes(scope))
+    if (granted) await authorize(client, app.uid, here.uid, request)
     return { app, granted }
   })
   return (
@@ -42,10 +43,10 @@ function scopesOf(app: AskingApp, request: URLSearchParams): string[] {
   return named ? named.split(/\s+/) : app.scopes
 }
 
-async function authorize(client: Client, app: AskingApp, request: URLSearchParams): Promise<void> {
+async function authorize(client: Client, appUid: string, organizationUid: string, request: URLSearchParams): Promise<void> {
   const body = Object.fromEntries(request)
-  const path = `/manifests/${encodeURIComponent(app.uid)}/authorize`
-  const reply = await client.developerHub<{ data: { redirect_url: string } }>('POST', path, app.organization.uid, body)
+  const path = `/manifests/${encodeURIComponent(appUid)}/authorize`
+  const reply = await client.developerHub<{ data: { redirect_url: string } }>('POST', path, organizationUid, body)
   location.assign(reply.data.redirect_url)
 }
 
@@ -54,13 +55,14 @@ function Consent({ app, request }: { app: AskingApp; request: URLSearchParams })
   const [failure, setFailure] = useState<Error | null>(null)
   const [busy, setBusy] = useState(false)
   const asked = scopesOf(app, request)
+  const organization = app.organizations[0]
   const redirectUri = request.get('redirect_uri') ?? ''
   const backIsKnown = app.redirectUris.includes(redirectUri)
 
   async function agree(): Promise<void> {
     setBusy(true)
     try {
-      await authorize(client, app, request)
+      await authorize(client, app.uid, organization?.uid ?? '', request)
     } catch (error) {
       setFailure(error as Error)
       setBusy(false)
@@ -87,7 +89,7 @@ function Consent({ app, request }: { app: AskingApp; request: URLSearchParams })
         <strong>
           {session.user.first_name} {session.user.last_name}
         </strong>{' '}
-        in {app.organization.name}, and may:
+        in {organization?.name}, and may:
       </p>
       <ul className="scopes">
         {asked.map(scope => (

@@ -12,8 +12,12 @@ export function InstallPage({ appUid }: { appUid: string }) {
   const { client } = useSession()
   const loaded = useLoad(appUid, async () => {
     const app = await client.own<AskingApp>('GET', `/apps/${encodeURIComponent(appUid)}`)
-    const headers = { organization_uid: app.organization.uid }
-    const { stacks } = await client.cma<{ stacks: StackDetail[] }>('GET', '/stacks', undefined, { headers })
+    const lists = await Promise.all(
+      app.organizations.map(({ uid }) =>
+        client.cma<{ stacks: StackDetail[] }>('GET', '/stacks', undefined, { headers: { organization_uid: uid } })
+      )
+    )
+    const stacks = [...new Map(lists.flatMap(list => list.stacks).map(stack => [stack.api_key, stack])).values()]
     return { app, stacks }
   })
   return <main className="gate">{<Await of={loaded}>{({ app, stacks }) => <Choose app={app} stacks={stacks} />}</Await>}</main>
@@ -26,12 +30,14 @@ function Choose({ app, stacks }: { app: AskingApp; stacks: StackDetail[] }) {
   const [busy, setBusy] = useState(false)
 
   async function install(): Promise<void> {
+    const stack = stacks.find(candidate => candidate.api_key === apiKey)
+    if (!stack) return
     setBusy(true)
     setFailure(null)
     try {
       const path = `/manifests/${encodeURIComponent(app.uid)}/install`
       const body = { target_type: 'stack', target_uid: apiKey }
-      const { data } = await client.developerHub<{ data: { installation_uid: string } }>('POST', path, app.organization.uid, body)
+      const { data } = await client.developerHub<{ data: { installation_uid: string } }>('POST', path, stack.org_uid, body)
       const installationUid = data.installation_uid
       if (!app.callsBackAfterInstall) {
         navigate(`/stack/${apiKey}/apps/${installationUid}/configure`)
@@ -55,11 +61,9 @@ function Choose({ app, stacks }: { app: AskingApp; stacks: StackDetail[] }) {
       </p>
       <h1>Install {app.name}</h1>
       {app.description ? <p>{app.description}</p> : null}
-      {stacks.length === 0 ? (
-        <Empty>{session.user.first_name} works in no stack of this organization, so there is nowhere to install it.</Empty>
-      ) : null}
+      {stacks.length === 0 ? <Empty>{session.user.first_name} works in no stack, so there is nowhere to install it.</Empty> : null}
       <fieldset className="choices">
-        <legend>Into which stack of {app.organization.name}?</legend>
+        <legend>Into which stack?</legend>
         {stacks.map(stack => (
           <label key={stack.api_key}>
             <input type="radio" name="stack" checked={apiKey === stack.api_key} onChange={() => setApiKey(stack.api_key)} />

@@ -1,5 +1,5 @@
 // The stack's assets, and one asset with the apps' asset sidebars beside it.
-import { useMemo, useState, useSyncExternalStore } from 'react'
+import { useState, useSyncExternalStore } from 'react'
 import { useLoad, useSession } from '../cms-context.ts'
 import { createDraft } from '../entry/draft.ts'
 import { LocationFrame } from '../host/frame.tsx'
@@ -103,17 +103,14 @@ function AssetEditor({ scope: { stack, branch, apps }, asset: first }: { scope: 
       setFailure(error as Error)
     }
   }
-  const port = useMemo(
-    (): AssetPort => ({
-      current: draft.current,
-      change: part => {
-        for (const [key, value] of Object.entries(part)) draft.set(key, value)
-      },
-      reload: async () => draft.replace((await client.cma<{ asset: AssetData }>('GET', path, stack.api_key, { branch })).asset, 'load'),
-      listen: draft.listen
-    }),
-    [draft, client, path, stack, branch]
-  )
+  const port: AssetPort = {
+    current: draft.current,
+    change: part => {
+      for (const [key, value] of Object.entries(part)) draft.set(key, value)
+    },
+    reload: async () => draft.replace((await client.cma<{ asset: AssetData }>('GET', path, stack.api_key, { branch })).asset, 'load'),
+    listen: draft.listen
+  }
   const sidebars = apps.flatMap(app =>
     app.locations.filter(({ type }) => type === 'cs.cm.stack.asset_sidebar').map(location => ({ app, location }))
   )

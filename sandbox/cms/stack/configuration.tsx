@@ -48,9 +48,9 @@ export function ConfigurationPage({ scope: { stack, branch, apps }, installation
     setState('saving')
     setFailure(null)
     try {
-      const path = `/installations/${installationUid}`
-      await client.developerHub('PUT', `${path}/configuration`, organizationUid, data.configuration ?? {})
-      await client.developerHub('PUT', `${path}/server-configuration`, organizationUid, data.serverConfiguration ?? {})
+      // One request, so that the app's backend hears one `update` with both in it.
+      const body = { configuration: data.configuration ?? {}, server_configuration: data.serverConfiguration ?? {} }
+      await client.developerHub('PUT', `/installations/${installationUid}`, organizationUid, body)
       staged.current = null
       setState('as saved')
     } catch (error) {

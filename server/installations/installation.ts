@@ -1,0 +1,295 @@
+// Our app in one stack: the row and its transitions. Nothing here speaks to Contentstack; what others proved (a lifecycle event, an
+// app-token, an install callback) comes in as facts that must agree with what is known.
+//
+//   (none) -> pending      install callback: an exchanged code, which binds nobody
+//   (none) -> active       lifecycle event or app-token of a claimed organization
+//   pending -> active      the same, agreeing on app, installation, organization and stack
+//   pending | active -> uninstalled   lifecycle event, or the same stack installed anew; final: a late event never revives it
+//
+// Installations of an organization that the operator does not list stay pending and idle.
+import { appendAudit, type Actor } from '../audit/audit.ts'
+import { type Db, isUniqueViolation } from '../database/database.ts'
+import { newId } from '../database/id.ts'
+import type { Row } from '../database/schema.ts'
+import { AppError } from '../errors.ts'
+import { cancelJobs, enqueue, hold, holdOf, release } from '../jobs/queue.ts'
+import type { Vault } from '../vault/vault.ts'
+
+export type Installation = Row<'installation'>
+export type Organization = Row<'organization'>
+
+/** Enqueued in the transaction of the change, payload { installationId }. Subscribed to by the composition root. */
+export const installationActive = 'installation.active'
+/** Payload { installationId }; not in the installation's group, whose jobs are held for good. */
+export const installationUninstalled = 'installation.uninstalled'
+
+export interface InstallationDeps {
+  vault: Vault
+}
+
+export interface ClaimedOrganization {
+  region: string
+  organizationUid: string
+  name: string
+}
+
+const unclaimedReason = 'The operator of this Quayside does not serve this organization.'
+
+/** Makes the stored organizations agree with the operator's list. Those no longer listed go idle: their installations' jobs are held. */
+export async function claimOrganizations(db: Db, list: ClaimedOrganization[]): Promise<void> {
+  await db.transaction().execute(async trx => {
+    for (const { region, organizationUid, name } of list) {
+      await trx
+        .insertInto('organization')
+        .values({ id: newId('org'), region, organization_uid: organizationUid, name, status: 'claimed', created_at: Date.now() })
+        .onConflict(conflict => conflict.columns(['region', 'organization_uid']).doUpdateSet({ name, status: 'claimed' }))
+        .execute()
+    }
+    const listed = new Set(list.map(({ region, organizationUid }) => `${region} ${organizationUid}`))
+    for (const organization of await trx.selectFrom('organization').selectAll().execute()) {
+      const claimed = listed.has(`${organization.region} ${organization.organization_uid}`)
+      if (!claimed) await trx.updateTable('organization').set({ status: 'unclaimed' }).where('id', '=', organization.id).execute()
+      const active = trx
+        .selectFrom('installation')
+        .select('id')
+        .where('organization_id', '=', organization.id)
+        .where('status', '=', 'active')
+      for (const { id } of await active.execute()) {
+        const standing = await holdOf(trx, id)
+        if (!claimed && !standing) await hold(trx, id, unclaimedReason)
+        if (claimed && standing?.reason === unclaimedReason) await release(trx, id)
+      }
+    }
+  })
+}
+
+export interface InstallationFacts {
+  region: string
+  appUid: string
+  installationUid: string
+  organizationUid: string
+  /** null when the proof does not tell. */
+  stackApiKey: string | null
+  stackName?: string
+}
+
+/** A row for what an install callback told; an existing one is returned as it stands. Throws AppError conflict when they disagree. */
+export async function rememberPending(db: Db, facts: InstallationFacts): Promise<Installation> {
+  return await db.transaction().execute(async trx => await findOrCreate(trx, facts))
+}
+
+/**
+ * Creates or activates, and enqueues `installation.active` in the same transaction. Returns the row: still `pending` when the
+ * organization is unclaimed, `uninstalled` when the installation has ended. Throws AppError conflict when the facts disagree.
+ */
+export async function activateInstallation(
+  db: Db,
+  deps: InstallationDeps,
+  facts: InstallationFacts & { stackApiKey: string; via: 'lifecycle' | 'app-token' }
+): Promise<Installation> {
+  return await db.transaction().execute(async trx => {
+    const row = await findOrCreate(trx, facts)
+    if (row.status !== 'pending') return row
+    const organization = await organizationOf(trx, row)
+    if (organization.status !== 'claimed') return row
+    await endPredecessors(trx, deps, row, facts.stackApiKey)
+    const changes = { status: 'active', stack_api_key: facts.stackApiKey, updated_at: Date.now() } as const
+    await trx.updateTable('installation').set(changes).where('id', '=', row.id).execute()
+    await enqueue(trx, { kind: installationActive, lane: 'live', payload: { installationId: row.id }, group: row.id })
+    await appendAudit(trx, deps.vault, {
+      organizationId: row.organization_id,
+      actor: { kind: 'system', id: 'installations', name: `Contentstack (${facts.via})` },
+      action: 'installation.activate',
+      object: objectOf({ ...row, ...changes }),
+      detail: { region: row.region, stackApiKey: facts.stackApiKey, installationUid: row.installation_uid }
+    })
+    return { ...row, ...changes }
+  })
+}
+
+/** Stops all work, cancels waiting jobs and erases every secret of the installation. Null when we do not know it. Throws AppError conflict. */
+export async function uninstall(
+  db: Db,
+  deps: InstallationDeps,
+  facts: InstallationFacts & { actor?: Actor }
+): Promise<Installation | null> {
+  return await db.transaction().execute(async trx => {
+    const row = await findInstallation(trx, facts)
+    if (!row) return null
+    await assertAgrees(trx, row, facts)
+    return row.status === 'uninstalled' ? row : await end(trx, deps, row, facts.actor ?? contentstackActor, 'uninstalled in Contentstack')
+  })
+}
+
+/** Throws AppError not_found for an unknown id and for one of another tenant alike. */
+export async function getInstallation(db: Db, organizationIds: readonly string[], id: string): Promise<Installation> {
+  const row =
+    organizationIds.length === 0 ? undefined : await byId(db, id).where('organization_id', 'in', organizationIds).executeTakeFirst()
+  if (!row) throw new AppError('not_found', `There is no installation ${id}`)
+  return row
+}
+
+/** For jobs, which carry no tenant. Throws AppError not_found. */
+export async function installationById(db: Db, id: string): Promise<Installation> {
+  const row = await byId(db, id).executeTakeFirst()
+  if (!row) throw new AppError('not_found', `There is no installation ${id}`)
+  return row
+}
+
+export async function findInstallation(db: Db, of: { region: string; installationUid: string }): Promise<Installation | null> {
+  const query = db.selectFrom('installation').selectAll().where('region', '=', of.region).where('installation_uid', '=', of.installationUid)
+  return (await query.executeTakeFirst()) ?? null
+}
+
+/** Newest first, `before` = id of the last one seen. */
+export async function listInstallations(
+  db: Db,
+  of: { organizationIds: readonly string[]; before?: string | null; limit: number }
+): Promise<Installation[]> {
+  if (of.organizationIds.length === 0) return []
+  let query = db
+    .selectFrom('installation')
+    .selectAll()
+    .where('organization_id', 'in', of.organizationIds)
+    .orderBy('id', 'desc')
+    .limit(of.limit)
+  if (of.before) query = query.where('id', '<', of.before)
+  return await query.execute()
+}
+
+export async function organizationOf(db: Db, installation: Pick<Installation, 'organization_id'>): Promise<Organization> {
+  return await db.selectFrom('organization').selectAll().where('id', '=', installation.organization_id).executeTakeFirstOrThrow()
+}
+
+/** Throws AppError conflict, with the reason, unless the installation is active and its organization served. */
+export async function assertActive(db: Db, installation: Installation): Promise<void> {
+  const name = installation.stack_name || installation.stack_api_key || installation.installation_uid
+  if (installation.status === 'uninstalled') throw new AppError('conflict', `Quayside is no longer installed in ${name}`)
+  if ((await organizationOf(db, installation)).status !== 'claimed') {
+    throw new AppError('conflict', unclaimedReason, { remedy: 'Ask the operator of this Quayside to list the organization.' })
+  }
+  if (installation.status === 'pending') {
+    throw new AppError('conflict', `The installation in ${name} is not confirmed by Contentstack yet`, {
+      remedy: "Open the app's configuration page in Contentstack once."
+    })
+  }
+}
+
+export const objectOf = (row: Installation) => ({
+  kind: 'installation',
+  id: row.id,
+  name: row.stack_name || row.stack_api_key || row.installation_uid
+})
+
+const byId = (db: Db, id: string) => db.selectFrom('installation').selectAll().where('id', '=', id)
+const contentstackActor: Actor = { kind: 'system', id: 'installations', name: 'Contentstack' }
+
+async function findOrCreate(trx: Db, facts: InstallationFacts): Promise<Installation> {
+  const known = await findInstallation(trx, facts)
+  if (known) {
+    await assertAgrees(trx, known, facts)
+    return known
+  }
+  const organization = await findOrCreateOrganization(trx, facts)
+  const now = Date.now()
+  const row: Installation = {
+    id: newId('ins'),
+    organization_id: organization.id,
+    region: facts.region,
+    installation_uid: facts.installationUid,
+    app_uid: facts.appUid,
+    stack_api_key: facts.stackApiKey ?? '',
+    stack_name: facts.stackName ?? '',
+    master_locale: '',
+    status: 'pending',
+    webhook_uid: null,
+    webhook_secret_id: null,
+    created_at: now,
+    updated_at: now
+  }
+  try {
+    await trx.insertInto('installation').values(row).execute()
+  } catch (cause) {
+    // The install callback and the lifecycle event come at the same moment; whoever lost finds the row by trying again.
+    if (isUniqueViolation(cause))
+      throw new AppError('conflict', 'This installation is being recorded just now', { cause, remedy: 'Try again.' })
+    throw cause
+  }
+  return row
+}
+
+async function findOrCreateOrganization(trx: Db, facts: InstallationFacts): Promise<Organization> {
+  const { region, organizationUid } = facts
+  const values = {
+    id: newId('org'),
+    region,
+    organization_uid: organizationUid,
+    name: organizationUid,
+    status: 'unclaimed',
+    created_at: Date.now()
+  } as const
+  await trx
+    .insertInto('organization')
+    .values(values)
+    .onConflict(conflict => conflict.columns(['region', 'organization_uid']).doNothing())
+    .execute()
+  const query = trx.selectFrom('organization').selectAll().where('region', '=', region).where('organization_uid', '=', organizationUid)
+  return await query.executeTakeFirstOrThrow()
+}
+
+async function assertAgrees(trx: Db, row: Installation, facts: InstallationFacts): Promise<void> {
+  const organization = await organizationOf(trx, row)
+  const disagreements = [
+    row.app_uid === facts.appUid ? null : 'app',
+    organization.organization_uid === facts.organizationUid ? null : 'organization',
+    facts.stackApiKey === null || row.stack_api_key === '' || row.stack_api_key === facts.stackApiKey ? null : 'stack'
+  ].filter(name => name !== null)
+  if (disagreements.length === 0) return
+  throw new AppError('conflict', `Installation ${facts.installationUid} is known with another ${disagreements.join(' and ')}`)
+}
+
+/** One app is installed once in a stack: an older row means that its uninstall event never reached us. */
+async function endPredecessors(trx: Db, deps: InstallationDeps, row: Installation, stackApiKey: string): Promise<void> {
+  const older = await trx
+    .selectFrom('installation')
+    .selectAll()
+    .where('organization_id', '=', row.organization_id)
+    .where('stack_api_key', '=', stackApiKey)
+    .where('app_uid', '=', row.app_uid)
+    .where('status', '=', 'active')
+    .where('id', '!=', row.id)
+    .execute()
+  for (const predecessor of older) await end(trx, deps, predecessor, contentstackActor, 'installed anew')
+}
+
+async function end(trx: Db, deps: InstallationDeps, row: Installation, actor: Actor, why: string): Promise<Installation> {
+  const now = Date.now()
+  const changes = { status: 'uninstalled', webhook_secret_id: null, updated_at: now } as const
+  await trx.updateTable('installation').set(changes).where('id', '=', row.id).execute()
+  await hold(trx, row.id, 'The app was uninstalled from this stack.')
+  await cancelJobs(trx, { group: row.id })
+  const secrets = trx.selectFrom('secret').select('id').where('installation_id', '=', row.id).where('erased_at', 'is', null)
+  for (const { id } of await secrets.execute()) await deps.vault.erase(trx, id)
+  // A management token cannot delete itself, and no grant stands: what we held is listed, so that somebody deletes it there.
+  await trx
+    .updateTable('management_token')
+    .set({ status: 'orphaned', secret_id: null, updated_at: now, error: 'Uninstalled. Delete it in Contentstack under Settings > Tokens.' })
+    .where('installation_id', '=', row.id)
+    .where('status', 'in', ['minting', 'verifying', 'active', 'retiring', 'dead'])
+    .execute()
+  await trx
+    .updateTable('grant_flow')
+    .set({ status: 'failed', error: 'The app was uninstalled.', access_secret_id: null, verifier_secret_id: null, finished_at: now })
+    .where('installation_id', '=', row.id)
+    .where('finished_at', 'is', null)
+    .execute()
+  await enqueue(trx, { kind: installationUninstalled, lane: 'live', payload: { installationId: row.id } })
+  await appendAudit(trx, deps.vault, {
+    organizationId: row.organization_id,
+    actor,
+    action: 'installation.uninstall',
+    object: objectOf(row),
+    detail: { why }
+  })
+  return { ...row, ...changes }
+}

@@ -5,7 +5,7 @@ import { AppError, type ErrorCode } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Problem } from './contract/problem.ts'
 
-const statusOf: Record<ErrorCode, number> = {
+export const statusOf: Readonly<Record<ErrorCode, number>> = {
   invalid: 400,
   unauthorized: 401,
   forbidden: 403,

@@ -1,0 +1,40 @@
+// How a command speaks to the running server: over its own address, marked with the key ring (http/operator). Reads only what it
+// needs of the settings, so that it works beside a server whose other files it may not read.
+import { readFileSync } from 'node:fs'
+import { userInfo } from 'node:os'
+import { AppError } from '../errors.ts'
+import type { Problem } from '../http/contract/problem.ts'
+import { markOf } from '../http/operator/operator.ts'
+import { parseKeyRing } from '../vault/cipher.ts'
+import { createVault } from '../vault/vault.ts'
+
+/** Throws AppError: `upstream` when no server answers, otherwise what the server said. */
+export async function askServer<T>(method: 'GET' | 'POST' | 'DELETE', path: string, json?: unknown): Promise<T> {
+  const base = required('QUAYSIDE_PUBLIC_URL').replace(/\/+$/, '')
+  const vault = createVault(parseKeyRing(readFileSync(required('QUAYSIDE_KEY_FILE'), 'utf8')))
+  const body = json === undefined ? '' : JSON.stringify(json)
+  const actor = userInfo().username
+  const sentAt = Date.now()
+  const route = `/api/operator${path}`
+  const headers = { 'x-quayside-actor': actor, 'x-quayside-sent-at': String(sentAt), 'x-quayside-mark': markOf(vault, { method, path: route, body, sentAt, actor }) }
+  const response = await fetch(`${base}${route}`, { method, headers, ...(body === '' ? {} : { body }) }).catch((cause: unknown) => {
+    throw new AppError('upstream', `No server answers at ${base}.`, { cause, remedy: 'Start it, or correct QUAYSIDE_PUBLIC_URL.' })
+  })
+  const answer: unknown = await response.json()
+  if (response.ok) return answer as T
+  const { error } = answer as Problem
+  throw new AppError(error.code, error.message, { ...(error.remedy === undefined ? {} : { remedy: error.remedy }) })
+}
+
+/** A table for people, JSON for programs. */
+export function print(json: boolean, value: unknown, rows: Record<string, unknown>[]): void {
+  if (json) process.stdout.write(`${JSON.stringify(value)}\n`)
+  else if (rows.length === 0) process.stdout.write('none\n')
+  else console.table(rows)
+}
+
+function required(name: string): string {
+  const value = process.env[name]
+  if (value === undefined || value === '') throw new AppError('invalid', `${name} is not set.`, { remedy: 'Use the settings of the server: docs/operating.md.' })
+  return value
+}

@@ -1,0 +1,50 @@
+// The door of scripts: an access key in the place of a token, the CMA's own paths below /gateway. Its guard: a key that stands.
+// Refusals speak the CMA's dialect (error_message, error_code), because that is what a script written for the CMA reads.
+import express, { type ErrorRequestHandler, type Request, type Response, Router } from 'express'
+import { AppError } from '../../errors.ts'
+import type { KeyPrincipal } from '../../identity/principal.ts'
+import { asAppError, problemOf, requestIdOf, statusOf } from '../errors.ts'
+import { atMost } from '../guards.ts'
+
+export interface GatewayServices {
+  /** null for a key that is unknown, revoked or expired. */
+  findAccessKey(key: string): Promise<KeyPrincipal | null>
+  handleGateway(principal: KeyPrincipal, request: Request, response: Response): Promise<void>
+}
+
+export function gatewayRoutes(services: GatewayServices): Router {
+  const router = Router()
+  const refusals = atMost(120, 60)
+  router.use(async (request, response, next) => {
+    const key = (request.headers.authorization ?? '').replace(/^Bearer /, '')
+    const principal = key === '' ? null : await services.findAccessKey(key)
+    if (principal === null) {
+      await new Promise<void>((resolve, reject) => void refusals(request, response, error => (error ? reject(error as Error) : resolve())))
+      throw new AppError('unauthorized', 'This access key is not known, is revoked or has expired.', {
+        remedy: 'Send an access key of Quayside as the authorization header; an authtoken or a management token is not accepted here.'
+      })
+    }
+    response.locals.principal = principal
+    next()
+  })
+  router.use(express.raw({ type: () => true, limit: '100mb' }), async (request, response) => {
+    await services.handleGateway(response.locals.principal as KeyPrincipal, request, response)
+  })
+  router.use(answerInDialect)
+  return router
+}
+
+/** error_code 105 and 162 as the CMA gives them for the same refusals (reference §1.6); a defect goes on to the common handler. */
+const answerInDialect: ErrorRequestHandler = (thrown: unknown, _request, response, next) => {
+  const error = asAppError(thrown)
+  if (error.code === 'internal' || response.headersSent) return next(thrown)
+  const codes: Partial<Record<AppError['code'], number>> = { unauthorized: 105, forbidden: 162, rate_limited: 429 }
+  const { error: problem } = problemOf(error, requestIdOf(response))
+  if (error.retryAfterSeconds !== undefined) response.setHeader('retry-after', String(Math.ceil(error.retryAfterSeconds)))
+  response.status(statusOf[error.code]).json({
+    error_message: [problem.message, problem.remedy].filter(Boolean).join(' '),
+    error_code: codes[error.code] ?? statusOf[error.code],
+    errors: problem.fields ?? {},
+    request_id: problem.requestId
+  })
+}

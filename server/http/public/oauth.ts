@@ -1,0 +1,125 @@
+// Where Contentstack sends a person back to us. The install callback has no state, so it sets no cookie, starts no grant and
+// binds nobody. A grant's pages hold together by a cookie that only the window that began it carries; without it they are
+// strangers' pages and answer as if there were nothing.
+import { type CookieOptions, type Request, type Response, Router } from 'express'
+import { AppError } from '../../errors.ts'
+import { asAppError, statusOf } from '../errors.ts'
+import { atMost, cookieOf, paramOf, requiredQuery } from '../guards.ts'
+import { sendPage } from './page.ts'
+
+export interface OAuthServices {
+  https: boolean
+  finishInstall(input: { code: string; location: string; installationUid: string | null }): Promise<{ stackName: string; returnUrl: string }>
+  openGrant(input: { grantId: string; ticket: string }): Promise<{ url: string; cookie: string }>
+  finishGrant(input: { code: string; state: string; location: string; cookie: string }): Promise<{ grantId: string }>
+  grantProgress(input: { grantId: string; cookie: string }): Promise<GrantProgress>
+}
+
+export interface GrantProgress {
+  status: 'started' | 'exchanged' | 'minted' | 'revoked' | 'revoke_refused' | 'failed'
+  stackName: string
+  error: string | null
+  validUntil: number | null
+}
+
+const grantCookie = 'quayside-grant'
+const tenMinutesMs = 600_000
+
+export function oauthRoutes(services: OAuthServices): Router {
+  const cookie: CookieOptions = { httpOnly: true, secure: services.https, sameSite: 'lax', path: '/oauth/grant', maxAge: tenMinutesMs }
+  const router = Router()
+  router.use('/oauth', atMost(60, 60), (_request, response, next) => {
+    response.setHeader('cache-control', 'no-store')
+    next()
+  })
+
+  router.get(
+    '/oauth/install/callback',
+    asPage(async (request, response) => {
+      const { stackName, returnUrl } = await services.finishInstall({
+        code: requiredQuery(request, 'code'),
+        location: requiredQuery(request, 'location'),
+        installationUid: typeof request.query.installation_uid === 'string' ? request.query.installation_uid : null
+      })
+      sendPage(response, 200, {
+        title: 'Quayside is installed',
+        paragraphs: [`It is installed in ${stackName}, and holds no token yet.`, "Open the app's configuration in Contentstack to give it one."],
+        links: [{ href: returnUrl, text: 'To Contentstack' }]
+      })
+    })
+  )
+
+  router.get(
+    '/oauth/grant/start',
+    asPage(async (request, response) => {
+      const opened = await services.openGrant({ grantId: requiredQuery(request, 'grant'), ticket: requiredQuery(request, 'ticket') })
+      response.cookie(grantCookie, opened.cookie, cookie)
+      response.redirect(302, opened.url)
+    })
+  )
+
+  router.get(
+    '/oauth/grant/callback',
+    asPage(async (request, response) => {
+      if (typeof request.query.error === 'string') {
+        throw new AppError('forbidden', 'Contentstack did not give the grant: it was cancelled or refused.', { remedy: "Start again from the app's configuration." })
+      }
+      const { grantId } = await services.finishGrant({
+        code: requiredQuery(request, 'code'),
+        state: requiredQuery(request, 'state'),
+        location: requiredQuery(request, 'location'),
+        cookie: heldCookie(request)
+      })
+      response.redirect(302, `/oauth/grant/${encodeURIComponent(grantId)}`)
+    })
+  )
+
+  router.get(
+    '/oauth/grant/:grantId',
+    asPage(async (request, response) => {
+      const progress = await services.grantProgress({ grantId: paramOf(request, 'grantId'), cookie: heldCookie(request) })
+      sendPage(response, 200, pageOf(progress))
+    })
+  )
+  return router
+}
+
+function pageOf({ status, stackName, error, validUntil }: GrantProgress) {
+  switch (status) {
+    case 'revoked':
+      return { title: 'The token is in custody', paragraphs: [`${stackName} has its management token. Your grant was revoked; nothing of yours is kept.`, 'You can close this window.'] }
+    case 'revoke_refused':
+      return {
+        title: 'The token is in custody',
+        paragraphs: [
+          `${stackName} has its management token, but Contentstack did not let us revoke your grant.`,
+          `It ends by itself at ${new Date(validUntil ?? 0).toUTCString()}. To end it now, open Authorized Apps in your Contentstack profile.`
+        ]
+      }
+    case 'failed':
+      return { title: 'No token was made', paragraphs: [error ?? 'The grant could not be used.', "Start again from the app's configuration."] }
+    case 'started':
+    case 'exchanged':
+    case 'minted':
+      return { title: 'Minting the token', paragraphs: [`Minting, sealing and verifying the token of ${stackName}, then revoking your grant. This takes a few seconds.`], refreshSeconds: 1 }
+  }
+}
+
+function heldCookie(request: Request): string {
+  const value = cookieOf(request, grantCookie)
+  if (value !== null) return value
+  throw new AppError('forbidden', 'This grant was begun in another browser, or more than ten minutes ago.', { remedy: "Start again from the app's configuration in Contentstack." })
+}
+
+/** A person stands before these routes: what is refused is said as a page. Defects of ours go to the error handler. */
+function asPage(handle: (request: Request, response: Response) => Promise<void>) {
+  return async (request: Request, response: Response): Promise<void> => {
+    try {
+      await handle(request, response)
+    } catch (thrown) {
+      const error = asAppError(thrown)
+      if (error.code === 'internal') throw thrown
+      sendPage(response, statusOf[error.code], { title: 'This did not work', paragraphs: [error.message, ...(error.remedy === undefined ? [] : [error.remedy])] })
+    }
+  }
+}

@@ -1,0 +1,28 @@
+// Contentstack's webhooks. The body is taken as raw bytes, because the signature covers bytes; what is refused is 4xx but never
+// 401, which Contentstack's circuit breaker counts against the whole webhook (reference §7.5).
+import express, { Router } from 'express'
+import { paramOf } from '../guards.ts'
+
+export interface WebhookServices {
+  /** Durable before it resolves. AppError forbidden | invalid | not_found. */
+  receiveContent(input: { installationId: string; rawBody: Buffer; headers: Record<string, string | string[] | undefined> }): Promise<unknown>
+  receiveLifecycle(input: { region: string; rawBody: Buffer; headers: Record<string, string | string[] | undefined> }): Promise<unknown>
+}
+
+export function webhookRoutes(services: WebhookServices): Router {
+  const router = Router()
+  const raw = express.raw({ type: () => true, limit: '5mb' })
+  router.post('/webhooks/content/:installationId', raw, async (request, response) => {
+    await services.receiveContent({ installationId: paramOf(request, 'installationId'), rawBody: bytesOf(request.body), headers: request.headers })
+    response.status(202).json({ accepted: true })
+  })
+  router.post('/webhooks/lifecycle/:region', raw, async (request, response) => {
+    await services.receiveLifecycle({ region: paramOf(request, 'region'), rawBody: bytesOf(request.body), headers: request.headers })
+    response.status(202).json({ accepted: true })
+  })
+  return router
+}
+
+function bytesOf(body: unknown): Buffer {
+  return Buffer.isBuffer(body) ? body : Buffer.alloc(0)
+}

@@ -1,0 +1,137 @@
+// One installation's own routes, in the shapes of contract/stack.ts. They stand behind two doors, the frame of a stack admin and
+// the console of an operator; each door puts its `Scope` before them, and every route names the action that it needs.
+import { type Request, type Response, Router } from 'express'
+import type { Actor } from '../audit/audit.ts'
+import { AppError } from '../errors.ts'
+import { type Action, actorOf, can, type Principal } from '../identity/principal.ts'
+import type * as shapes from './contract/stack.ts'
+import { NewConnection, NewGrant, NewKey, NewSync, PasteToken, SyncChange } from './contract/stack.ts'
+import { bodyOf, paramOf, queryOf, requiredQuery } from './guards.ts'
+
+/** Who asks, about which installation. */
+export interface Scope {
+  principal: Principal
+  installationId: string
+  organizationId: string
+}
+
+/** What the routes ask of the rooms below, each already bound to database and dependencies by app.ts. */
+export interface StackServices {
+  presentInstallation(installationId: string): Promise<shapes.Installation>
+  custody: {
+    of(installationId: string): Promise<shapes.Custody>
+    startGrant(installationId: string, actor: Actor, userUid: string | null, grant: NewGrant): Promise<shapes.GrantStart>
+    paste(installationId: string, actor: Actor, userUid: string | null, token: string): Promise<shapes.Token>
+  }
+  connections: {
+    connectors(): shapes.ConnectorInfo[]
+    list(installationId: string): Promise<shapes.Connection[]>
+    create(installationId: string, actor: Actor, connection: NewConnection): Promise<shapes.Connection>
+    check(installationId: string, connectionId: string): Promise<shapes.Connection>
+    fields(installationId: string, connectionId: string, target: string): Promise<shapes.SourceField[]>
+  }
+  syncs: {
+    contentTypes(installationId: string): Promise<shapes.ContentType[]>
+    list(installationId: string): Promise<shapes.Sync[]>
+    get(installationId: string, syncId: string): Promise<shapes.Sync>
+    create(installationId: string, actor: Actor, sync: NewSync): Promise<shapes.Sync[]>
+    change(installationId: string, actor: Actor, syncId: string, change: SyncChange): Promise<shapes.Sync>
+    run(installationId: string, actor: Actor, syncId: string): Promise<shapes.Run>
+  }
+  runs: {
+    list(filter: { installationId: string; syncId?: string | undefined; before?: string | undefined }): Promise<shapes.List<shapes.Run>>
+    get(installationId: string, runId: string): Promise<shapes.Run>
+    failures(installationId: string, runId: string): Promise<shapes.FailedRecord[]>
+    cancel(installationId: string, actor: Actor, runId: string): Promise<shapes.Run>
+  }
+  deliveries: { list(filter: { installationId: string; before?: string | undefined }): Promise<shapes.List<shapes.Delivery>> }
+  keys: {
+    list(filter: { installationId: string; before?: string | undefined }): Promise<shapes.List<shapes.AccessKey>>
+    create(installationId: string, actor: Actor, key: NewKey): Promise<shapes.CreatedKey>
+    revoke(installationId: string, actor: Actor, keyId: string): Promise<shapes.AccessKey>
+  }
+}
+
+type NewGrant = shapes.NewGrant
+type NewConnection = shapes.NewConnection
+type NewSync = shapes.NewSync
+type NewKey = shapes.NewKey
+type SyncChange = shapes.SyncChange
+
+/** `scopeOf` is the door's word for who asks; it throws for whoever may not know that the installation exists. */
+export function stackRoutes(services: StackServices, scopeOf: (request: Request, response: Response) => Promise<Scope>): Router {
+  const router = Router({ mergeParams: true })
+
+  const route = (method: 'get' | 'post' | 'patch' | 'delete', path: string, action: Action, answer: (asked: Asked) => unknown, status = 200): void => {
+    router[method](path, async (request, response) => {
+      const scope = await scopeOf(request, response)
+      if (!can(scope.principal, action, scope)) throw refusalOf(scope.principal)
+      response.status(status).json(await answer({ request, scope, id: scope.installationId, actor: actorOf(scope.principal) }))
+    })
+  }
+
+  route('get', '/', 'installation.read', ({ id }) => services.presentInstallation(id))
+
+  // Before a token stands nobody can be proven an admin: whoever may begin a grant sees how their grant goes, and no more.
+  route('get', '/token', 'grant.start', async ({ id, scope }) => {
+    const custody = await services.custody.of(id)
+    return can(scope.principal, 'custody.read', scope) ? custody : { current: null, history: [], grant: custody.grant }
+  })
+  route('post', '/grants', 'grant.start', ({ id, actor, scope, request }) => services.custody.startGrant(id, actor, cmsUserOf(scope), bodyOf(request, NewGrant)), 201)
+  route('post', '/tokens/paste', 'grant.start', ({ id, actor, scope, request }) =>
+    services.custody.paste(id, actor, cmsUserOf(scope), bodyOf(request, PasteToken).token)
+  )
+
+  route('get', '/connectors', 'connection.read', () => listed(services.connections.connectors()))
+  route('get', '/connections', 'connection.read', async ({ id }) => listed(await services.connections.list(id)))
+  route('post', '/connections', 'connection.write', ({ id, actor, request }) => services.connections.create(id, actor, bodyOf(request, NewConnection)), 201)
+  route('post', '/connections/:connectionId/check', 'connection.write', ({ id, request }) => services.connections.check(id, paramOf(request, 'connectionId')))
+  route('get', '/connections/:connectionId/fields', 'connection.read', async ({ id, request }) =>
+    listed(await services.connections.fields(id, paramOf(request, 'connectionId'), requiredQuery(request, 'target')))
+  )
+
+  route('get', '/content-types', 'sync.read', async ({ id }) => listed(await services.syncs.contentTypes(id)))
+  route('get', '/syncs', 'sync.read', async ({ id }) => listed(await services.syncs.list(id)))
+  route('post', '/syncs', 'sync.write', ({ id, actor, request }) => services.syncs.create(id, actor, bodyOf(request, NewSync)), 201)
+  route('get', '/syncs/:syncId', 'sync.read', ({ id, request }) => services.syncs.get(id, paramOf(request, 'syncId')))
+  route('patch', '/syncs/:syncId', 'sync.write', ({ id, actor, request }) =>
+    services.syncs.change(id, actor, paramOf(request, 'syncId'), bodyOf(request, SyncChange))
+  )
+  route('post', '/syncs/:syncId/run', 'sync.run', ({ id, actor, request }) => services.syncs.run(id, actor, paramOf(request, 'syncId')), 202)
+
+  route('get', '/runs', 'sync.read', ({ id, request }) =>
+    services.runs.list({ installationId: id, syncId: queryOf(request, 'sync'), before: queryOf(request, 'before') })
+  )
+  route('get', '/runs/:runId', 'sync.read', ({ id, request }) => services.runs.get(id, paramOf(request, 'runId')))
+  route('get', '/runs/:runId/failures', 'sync.read', async ({ id, request }) => listed(await services.runs.failures(id, paramOf(request, 'runId'))))
+  route('post', '/runs/:runId/cancel', 'sync.run', ({ id, actor, request }) => services.runs.cancel(id, actor, paramOf(request, 'runId')))
+
+  route('get', '/deliveries', 'delivery.read', ({ id, request }) => services.deliveries.list({ installationId: id, before: queryOf(request, 'before') }))
+
+  route('get', '/keys', 'key.read', ({ id, request }) => services.keys.list({ installationId: id, before: queryOf(request, 'before') }))
+  route('post', '/keys', 'key.write', ({ id, actor, request }) => services.keys.create(id, actor, bodyOf(request, NewKey)), 201)
+  route('delete', '/keys/:keyId', 'key.write', ({ id, actor, request }) => services.keys.revoke(id, actor, paramOf(request, 'keyId')))
+  return router
+}
+
+interface Asked {
+  request: Request
+  scope: Scope
+  id: string
+  actor: Actor
+}
+
+function listed<T>(items: T[]): shapes.List<T> {
+  return { items, next: null }
+}
+
+/** The Contentstack user behind a frame: a grant that begins in the CMS must come back from the same person. */
+function cmsUserOf({ principal }: Scope): string | null {
+  return principal.kind === 'extension' ? principal.userUid : null
+}
+
+export function refusalOf(principal: Principal): AppError {
+  return principal.kind === 'extension'
+    ? new AppError('forbidden', 'Only an Owner or Admin of this stack may do this.', { remedy: 'Ask an Owner or Admin of the stack.' })
+    : new AppError('forbidden', 'Your role does not allow this.', { remedy: 'Ask an admin of the organization.' })
+}

@@ -52,12 +52,6 @@ export interface StackServices {
   }
 }
 
-type NewGrant = shapes.NewGrant
-type NewConnection = shapes.NewConnection
-type NewSync = shapes.NewSync
-type NewKey = shapes.NewKey
-type SyncChange = shapes.SyncChange
-
 /** `scopeOf` is the door's word for who asks; it throws for whoever may not know that the installation exists. */
 export function stackRoutes(services: StackServices, scopeOf: (request: Request, response: Response) => Promise<Scope>): Router {
   const router = Router({ mergeParams: true })

@@ -92,7 +92,8 @@ function personShape(world: World, uid: string): Record<string, unknown> {
 
 /** `{data, skip, limit, count}`; limit is 50 at most (reference §5). */
 export function page<T>(all: T[], query: Record<string, unknown>): { data: T[]; skip: number; limit: number; count: number } {
-  const whole = (value: unknown, otherwise: number): number => (typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : otherwise)
+  const whole = (value: unknown, otherwise: number): number =>
+    typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : otherwise
   const skip = whole(query.skip, 0)
   const limit = Math.min(50, whole(query.limit, 50))
   return { data: all.slice(skip, skip + limit), skip, limit, count: all.length }

@@ -3,7 +3,7 @@
 import express from 'express'
 import type { SandboxContext } from '../context.ts'
 import type { Installation, User } from '../world/model.ts'
-import { mintAppToken } from './appToken.ts'
+import { mintAppToken } from './app-token.ts'
 import { redirectWithCode } from './codes.ts'
 import { administers, isMember, personByAuthtoken } from './person.ts'
 import { answerRefusals, hubRefusal } from './refusal.ts'

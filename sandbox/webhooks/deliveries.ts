@@ -20,11 +20,11 @@ const logDays = 30
 const logLength = 5_000
 
 export interface WebhookRoom extends Deliveries {
-  tellApp(event: string, app: App, installation: Installation): void
+  tellApp: (event: string, app: App, installation: Installation) => void
   /** Resolves when nothing is due or in flight; retries that wait for their time do not count. */
-  settle(): Promise<void>
+  settle: () => Promise<void>
   /** Stops everything, cutting what is in flight. */
-  close(): Promise<void>
+  close: () => Promise<void>
 }
 
 /** One execution under way. The webhook is kept as it stood, since an uninstall's own webhook is gone by the time it is sent. */

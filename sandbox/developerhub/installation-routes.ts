@@ -7,7 +7,7 @@ import { hubRefusal, notLoggedIn } from '../oauth/refusal.ts'
 import type { Installation, User } from '../world/model.ts'
 import { isJson } from './apps.ts'
 import { configure, uninstall, type TellApp } from './installations.ts'
-import { bodyOf } from './manifestRoutes.ts'
+import { bodyOf } from './manifest-routes.ts'
 import { appShape, authorizationShape, installationShape, page } from './shapes.ts'
 
 export function installationRoutes(context: SandboxContext, tell: TellApp, deliveries: Deliveries): express.Router {

@@ -5,9 +5,9 @@ import type { Deliveries, SandboxContext } from '../context.ts'
 import { faultMiddleware } from '../faults.ts'
 import { answerRefusals, hubRefusal } from '../oauth/refusal.ts'
 import { tokenRoute } from '../oauth/routes.ts'
-import { installationRoutes } from './installationRoutes.ts'
+import { installationRoutes } from './installation-routes.ts'
 import type { TellApp } from './installations.ts'
-import { manifestRoutes } from './manifestRoutes.ts'
+import { manifestRoutes } from './manifest-routes.ts'
 
 export function createDeveloperHub(context: SandboxContext, tell: TellApp, deliveries: Deliveries): express.Express {
   const app = express()

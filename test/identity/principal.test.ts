@@ -55,7 +55,8 @@ describe('can', () => {
       fc.property(aPrincipal, anAction, ids, installationIds, (principal, action, organizationId, installationId) => {
         const own =
           principal.kind === 'admin' ? Object.keys(principal.roles) : principal.kind === 'extension' ? [principal.organizationId] : []
-        if (!own.includes(organizationId)) expect(can(principal, action, targetOf(organizationId, installationId))).toBe(false)
+        const allowed = can(principal, action, targetOf(organizationId, installationId))
+        expect(allowed && !own.includes(organizationId)).toBe(false)
       })
     )
   })
@@ -93,7 +94,7 @@ describe('can', () => {
 
   it('lets an auditor change nothing', () => {
     for (const action of actions.filter(action => !action.endsWith('.read'))) {
-      expect(can(admin({ org_1: 'auditor' }), action, { organizationId: 'org_1' }), action).toBe(false)
+      expect(can(admin({ org_1: 'auditor' }), action, { organizationId: 'org_1' })).toBe(false)
     }
   })
 

@@ -83,7 +83,10 @@ export async function moveToken(
   row: Pick<TokenRow, 'id' | 'status'>,
   status: TokenStatus,
   changes: Partial<
-    Pick<TokenRow, 'token_uid' | 'secret_id' | 'fingerprint' | 'error' | 'expires_at' | 'verification_json' | 'verified_at'>
+    Pick<
+      TokenRow,
+      'token_uid' | 'secret_id' | 'fingerprint' | 'error' | 'expires_at' | 'branches_json' | 'verification_json' | 'verified_at'
+    >
   > = {}
 ): Promise<void> {
   const result = await db
@@ -95,7 +98,7 @@ export async function moveToken(
   if (result.numUpdatedRows !== 1n) throw new AppError('conflict', `The token ${row.id} is no longer ${row.status}`)
 }
 
-/** Retired and orphaned tokens carry no secret any more. */
+/** Retired, rejected and orphaned tokens carry no secret any more. Somebody else having moved the row on meanwhile is no error. */
 export async function dropToken(
   db: Db,
   vault: Vault,
@@ -103,12 +106,21 @@ export async function dropToken(
   status: 'retired' | 'rejected' | 'orphaned',
   error: string | null
 ): Promise<void> {
-  if (row.secret_id) await vault.erase(db, row.secret_id)
-  await moveToken(db, row, status, { secret_id: null, error })
+  await db.transaction().execute(async trx => {
+    const result = await trx
+      .updateTable('management_token')
+      .set({ status, secret_id: null, error, updated_at: Date.now() })
+      .where('id', '=', row.id)
+      .where('status', '=', row.status)
+      .executeTakeFirst()
+    if (result.numUpdatedRows === 1n && row.secret_id) await vault.erase(trx, row.secret_id)
+  })
 }
 
 export interface Verified {
   rows: VerificationRow[]
+  /** Those the token reaches, of the ones looked at. */
+  branches: string[]
   masterLocale: string | null
   stackName: string | null
 }
@@ -126,7 +138,12 @@ export async function switchTo(
   const former = (await tokensOf(trx, installation.id, ['active'])).filter(({ id }) => id !== token.id)
   for (const row of former) await moveToken(trx, row, 'retiring')
   const now = Date.now()
-  await moveToken(trx, token, 'active', { verification_json: JSON.stringify(verified.rows), verified_at: now, error: null })
+  await moveToken(trx, token, 'active', {
+    verification_json: JSON.stringify(verified.rows),
+    branches_json: JSON.stringify(verified.branches),
+    verified_at: now,
+    error: null
+  })
   await trx
     .updateTable('installation')
     .set({

@@ -1,0 +1,30 @@
+// The console door: the session is a cookie, so a call carries nothing but itself. Lists span every organization of the person.
+import * as z from 'zod/mini'
+import { AuditEvent, Me } from '../../server/http/contract/console.ts'
+import * as c from '../../server/http/contract/stack.ts'
+import { request } from './http.ts'
+import { createStackApi } from './stack.ts'
+
+export type Filter = Record<string, string | null>
+
+const list =
+  <T>(path: string, item: z.ZodMiniType<T>) =>
+  (query: Filter = {}, signal?: AbortSignal): Promise<c.List<T>> =>
+    request({ path: `/api/console/${path}`, query, answer: c.listOf(item) as z.ZodMiniType<c.List<T>>, signal })
+
+export const consoleApi = {
+  me: (signal?: AbortSignal) => request({ path: '/api/console/me', answer: Me, signal }),
+  logout: () => request({ method: 'POST', path: '/api/console/logout', answer: z.unknown() }),
+  installations: list('installations', c.Installation),
+  syncs: list('syncs', c.Sync),
+  runs: list('runs', c.Run),
+  deliveries: list('deliveries', c.Delivery),
+  keys: list('keys', c.AccessKey),
+  audit: list('audit', AuditEvent),
+  stack: (installationId: string) => createStackApi(request, `/api/console/installations/${encodeURIComponent(installationId)}`)
+}
+
+/** Where a person logs in; the way back is a path of this console. */
+export function loginAddress(back: string): string {
+  return back.startsWith('/console') && back !== '/console/login' ? `/console/login?return=${encodeURIComponent(back)}` : '/console/login'
+}

@@ -1,0 +1,56 @@
+// The routes of one installation, typed. The same routes stand behind both doors, so the panels that use them do not know
+// whether a stack admin looks from inside the CMS or an operator from the console.
+import * as z from 'zod/mini'
+import * as c from '../../server/http/contract/stack.ts'
+import type { Request } from './http.ts'
+
+const Nothing = z.unknown()
+
+export interface RunsFilter {
+  sync?: string | null
+  status?: string | null
+  before?: string | null
+}
+
+export type StackApi = ReturnType<typeof createStackApi>
+
+/** `prefix` is '/api/extension/stack' or '/api/console/installations/ins_…'. Every call throws ApiError. */
+export function createStackApi(request: Request, prefix: string) {
+  const at = (path: string) => `${prefix}/${path}`
+  const id = encodeURIComponent
+  return {
+    installation: (signal?: AbortSignal) => request({ path: prefix, answer: c.Installation, signal }),
+
+    custody: (signal?: AbortSignal) => request({ path: at('token'), answer: c.Custody, signal }),
+    startGrant: (body: c.NewGrant) => request({ method: 'POST', path: at('grants'), body, answer: c.GrantStart }),
+    pasteToken: (body: c.PasteToken) => request({ method: 'POST', path: at('tokens/paste'), body, answer: c.Token }),
+
+    connectors: (signal?: AbortSignal) => request({ path: at('connectors'), answer: c.listOf(c.ConnectorInfo), signal }),
+    connections: (signal?: AbortSignal) => request({ path: at('connections'), answer: c.listOf(c.Connection), signal }),
+    createConnection: (body: c.NewConnection) => request({ method: 'POST', path: at('connections'), body, answer: c.Connection }),
+    checkConnection: (connectionId: string) =>
+      request({ method: 'POST', path: at(`connections/${id(connectionId)}/check`), answer: c.Connection }),
+    sourceFields: (connectionId: string, target: string, signal?: AbortSignal) =>
+      request({ path: at(`connections/${id(connectionId)}/fields`), query: { target }, answer: c.listOf(c.SourceField), signal }),
+    contentTypes: (signal?: AbortSignal) => request({ path: at('content-types'), answer: c.listOf(c.ContentType), signal }),
+
+    syncs: (before?: string | null, signal?: AbortSignal) =>
+      request({ path: at('syncs'), query: { before }, answer: c.listOf(c.Sync), signal }),
+    sync: (syncId: string, signal?: AbortSignal) => request({ path: at(`syncs/${id(syncId)}`), answer: c.Sync, signal }),
+    createSyncs: (body: c.NewSync) => request({ method: 'POST', path: at('syncs'), body, answer: z.array(c.Sync) }),
+    changeSync: (syncId: string, body: c.SyncChange) => request({ method: 'PATCH', path: at(`syncs/${id(syncId)}`), body, answer: c.Sync }),
+    runSync: (syncId: string) => request({ method: 'POST', path: at(`syncs/${id(syncId)}/run`), answer: c.Run }),
+
+    runs: ({ sync, status, before }: RunsFilter, signal?: AbortSignal) =>
+      request({ path: at('runs'), query: { sync, status, before }, answer: c.listOf(c.Run), signal }),
+    run: (runId: string, signal?: AbortSignal) => request({ path: at(`runs/${id(runId)}`), answer: c.Run, signal }),
+    cancelRun: (runId: string) => request({ method: 'POST', path: at(`runs/${id(runId)}/cancel`), answer: c.Run }),
+    failures: (runId: string, before?: string | null, signal?: AbortSignal) =>
+      request({ path: at(`runs/${id(runId)}/failures`), query: { before }, answer: c.listOf(c.FailedRecord), signal }),
+
+    keys: (before?: string | null, signal?: AbortSignal) =>
+      request({ path: at('keys'), query: { before }, answer: c.listOf(c.AccessKey), signal }),
+    createKey: (body: c.NewKey) => request({ method: 'POST', path: at('keys'), body, answer: c.CreatedKey }),
+    revokeKey: (keyId: string) => request({ method: 'DELETE', path: at(`keys/${id(keyId)}`), answer: Nothing })
+  }
+}

@@ -1,0 +1,159 @@
+// The small parts of every page: button, notice, empty beginning, waiting, ids that copy whole, numbers, progress.
+import { type ButtonHTMLAttributes, type ReactNode, useEffect, useState } from 'react'
+import { isApiError } from '../api/http.ts'
+import { Icon } from './icon.tsx'
+import type { Tone } from './state.tsx'
+
+interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
+  look?: 'primary' | 'secondary' | 'danger' | 'plain'
+  /** What it is doing right now; the button stays focusable and heard, and does nothing when pressed again. */
+  busy?: string | false | undefined
+}
+
+export function Button({ look = 'secondary', busy, children, onClick, type = 'button', ...rest }: ButtonProps) {
+  return (
+    <button
+      {...rest}
+      type={type}
+      className={`button button-${look}`}
+      aria-disabled={busy ? true : undefined}
+      onClick={busy ? event => event.preventDefault() : onClick}
+    >
+      {busy ? (
+        <>
+          <Icon name="turning" className="spin" />
+          {busy}
+        </>
+      ) : (
+        children
+      )}
+    </button>
+  )
+}
+
+const noticeIcons = { good: 'checked', moving: 'info', wait: 'held', bad: 'failing', quiet: 'info' } as const
+
+export function Notice({ tone, title, children, live = false }: { tone: Tone; title?: ReactNode; children?: ReactNode; live?: boolean }) {
+  return (
+    <div className={`notice tone-${tone}`} role={tone === 'bad' && live ? 'alert' : live ? 'status' : undefined}>
+      <Icon name={noticeIcons[tone]} />
+      <div className="notice-body">
+        {title ? <strong>{title}</strong> : null}
+        {children}
+      </div>
+    </div>
+  )
+}
+
+/** What went wrong, what to do, and the id by which the log is searched. Nothing when there is no error. */
+export function Problem({ error, retry }: { error: unknown; retry?: (() => void) | undefined }) {
+  if (!error) return null
+  const known = isApiError(error) ? error : null
+  return (
+    <Notice tone="bad" live title={known?.message ?? 'This page ran into an error of its own.'}>
+      <p>{known?.remedy ?? (known ? null : 'Reload the page. If it comes back, tell whoever runs Quayside.')}</p>
+      {retry || known?.requestId ? (
+        <div className="row">
+          {retry ? (
+            <Button look="plain" onClick={retry}>
+              Try again
+            </Button>
+          ) : null}
+          {known?.requestId ? (
+            <span className="meta">
+              Request <Id value={known.requestId} />
+            </span>
+          ) : null}
+        </div>
+      ) : null}
+    </Notice>
+  )
+}
+
+export function Empty({ children, action }: { children: ReactNode; action?: ReactNode }) {
+  return (
+    <div className="empty">
+      <p>{children}</p>
+      {action}
+    </div>
+  )
+}
+
+/** Keeps the layout while something loads, and says after a second what it waits for. */
+export function Waiting({ label, lines = 3 }: { label: string; lines?: number }) {
+  const [late, setLate] = useState(false)
+  useEffect(() => {
+    const timer = setTimeout(() => setLate(true), 1000)
+    return () => clearTimeout(timer)
+  }, [])
+  return (
+    <div className="stack-tight" aria-busy="true">
+      {Array.from({ length: lines }, (_, index) => (
+        <div key={index} className="skeleton" style={{ width: `${92 - ((index * 23) % 47)}%` }} />
+      ))}
+      <p className="meta" role="status">
+        {late ? `Waiting for ${label}…` : ''}
+      </p>
+    </div>
+  )
+}
+
+/** Shown shortened in the middle, copied whole. */
+export function Id({ value, short = true }: { value: string; short?: boolean }) {
+  const [copied, setCopied] = useState(false)
+  useEffect(() => {
+    if (!copied) return
+    const timer = setTimeout(() => setCopied(false), 1500)
+    return () => clearTimeout(timer)
+  }, [copied])
+  return (
+    <span className="copy">
+      <code title={value}>{short ? shortened(value) : value}</code>
+      <Button
+        look="plain"
+        aria-label={`Copy ${value}`}
+        onClick={() =>
+          void navigator.clipboard.writeText(value).then(
+            () => setCopied(true),
+            () => {}
+          )
+        }
+      >
+        <Icon name={copied ? 'check' : 'copy'} />
+        <span className="only-heard" role="status">
+          {copied ? 'Copied' : ''}
+        </span>
+      </Button>
+    </span>
+  )
+}
+
+/** 'blt1a2b…9f0e'. Short ids stay whole. */
+export function shortened(value: string): string {
+  return value.length <= 16 ? value : `${value.slice(0, 8)}…${value.slice(-5)}`
+}
+
+const numbers = new Intl.NumberFormat()
+export const count = (value: number): string => numbers.format(value)
+/** '1 sync', '3 syncs'. */
+export const counted = (value: number, one: string, many = `${one}s`): string => `${count(value)} ${value === 1 ? one : many}`
+
+export function Progress({ done, total, label }: { done: number; total: number | null; label: string }) {
+  const share = total === null ? null : total === 0 ? 100 : Math.min(100, Math.floor((done / total) * 100))
+  return (
+    <div
+      className="progress"
+      role="progressbar"
+      aria-label={label}
+      aria-valuemin={0}
+      aria-valuemax={100}
+      {...(share === null ? {} : { 'aria-valuenow': share })}
+      aria-valuetext={total === null ? `${count(done)}, total not known` : `${count(done)} of ${count(total)}`}
+    >
+      <div
+        className={share === null ? 'progress-done progress-unknown' : 'progress-done'}
+        style={share === null ? undefined : { width: `${share}%` }}
+      />
+    </div>
+  )
+}

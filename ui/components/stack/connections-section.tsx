@@ -1,0 +1,89 @@
+// The external systems this stack is connected with: each was checked before it was kept, and can be checked again.
+import { useMutation } from '@tanstack/react-query'
+import { useState } from 'react'
+import type { Connection } from '../../../server/http/contract/stack.ts'
+import { Button, Empty, Problem, Waiting } from '../basics.tsx'
+import { Table } from '../list.tsx'
+import { State } from '../state.tsx'
+import { Time } from '../time.tsx'
+import { NewConnectionForm } from './new-connection.tsx'
+import { useConnections, useRefresh, useStack } from './stack-view.tsx'
+
+export function ConnectionsSection({ primary = false }: { primary?: boolean }) {
+  const { api, can } = useStack()
+  const refresh = useRefresh()
+  const connections = useConnections()
+  const [adding, setAdding] = useState(false)
+  const check = useMutation({ mutationFn: (id: string) => api.checkConnection(id), onSettled: refresh })
+  const items = connections.data?.items ?? []
+  const add = (
+    <Button look={primary ? 'primary' : 'secondary'} onClick={() => setAdding(true)}>
+      Add connection
+    </Button>
+  )
+
+  return (
+    <section className="section" aria-labelledby="connections-heading">
+      <div className="row-apart">
+        <h2 id="connections-heading">Connections</h2>
+        {can.configure && items.length > 0 && !adding ? add : null}
+      </div>
+      {adding ? <NewConnectionForm onClose={() => setAdding(false)} /> : null}
+      {connections.data ? (
+        items.length > 0 ? (
+          <Table
+            label="Connections"
+            rows={items}
+            rowKey={connection => connection.id}
+            columns={[
+              { title: 'State', cell: connection => <ConnectionState connection={connection} /> },
+              { title: 'Name', cell: connection => connection.name },
+              { title: 'System', cell: connection => connection.system },
+              { title: 'Where', cell: connection => <code>{whereabouts(connection.settings)}</code> },
+              { title: 'Checked', cell: connection => <Time at={connection.checkedAt} /> },
+              {
+                title: 'Check',
+                cell: connection =>
+                  can.configure ? (
+                    <Button
+                      look="plain"
+                      aria-label={`Check ${connection.name} now`}
+                      busy={check.isPending && check.variables === connection.id && 'Checking…'}
+                      onClick={() => check.mutate(connection.id)}
+                    >
+                      Check now
+                    </Button>
+                  ) : null
+              }
+            ]}
+          />
+        ) : adding ? null : (
+          <Empty action={can.configure ? add : null}>The databases and systems that this stack is kept in sync with will stand here.</Empty>
+        )
+      ) : connections.error ? (
+        <Problem error={connections.error} retry={() => void connections.refetch()} />
+      ) : (
+        <Waiting label="connections" />
+      )}
+      <Problem error={check.error} />
+    </section>
+  )
+}
+
+function ConnectionState({ connection }: { connection: Connection }) {
+  if (!connection.error) return <State of={{ tone: 'good', icon: 'checked', word: 'Reachable' }} />
+  return (
+    <>
+      <State of={{ tone: 'bad', icon: 'failing', word: 'Failing' }} />
+      <p className="meta">{connection.error}</p>
+    </>
+  )
+}
+
+/** The settings that say where it is, without knowing the connector: its plain values, in their own order, the kind left out. */
+function whereabouts(settings: Record<string, unknown>): string {
+  return Object.entries(settings)
+    .filter(([name, value]) => name !== 'system' && (typeof value === 'string' || typeof value === 'number'))
+    .map(([, value]) => String(value))
+    .join(' · ')
+}

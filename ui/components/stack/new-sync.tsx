@@ -1,0 +1,186 @@
+// Creating syncs: which way, which system, which content types, which table. Outbound carries every field of the chosen types;
+// inbound asks which column goes to which field, and refuses early what the server would refuse: a type with no field to
+// recognise records by.
+import { useMutation, useQuery } from '@tanstack/react-query'
+import { useState } from 'react'
+import type { Connection, ContentType, MappingRow, NewSync } from '../../../server/http/contract/stack.ts'
+import { Button, counted, Notice, Problem, Waiting } from '../basics.tsx'
+import { Choice, fieldErrors, SelectField, TextField } from '../field.tsx'
+import { InboundFields } from './inbound-fields.tsx'
+import { useConnections, useRefresh, useStack } from './stack-view.tsx'
+
+export interface InboundChoice {
+  contentType: string
+  externalIdField: string
+  mapping: MappingRow[] | null
+}
+
+const schedules = [
+  ['', 'only when asked'],
+  ['* * * * *', 'every minute'],
+  ['*/15 * * * *', 'every 15 minutes'],
+  ['0 * * * *', 'every hour'],
+  ['0 2 * * *', 'every night at 02:00']
+] as const
+
+export function NewSyncForm({ onClose }: { onClose: () => void }) {
+  const { id, api } = useStack()
+  const connections = useConnections()
+  const types = useQuery({ queryKey: [id, 'content-types'], queryFn: ({ signal }) => api.contentTypes(signal) })
+  const error = connections.error ?? types.error
+  return (
+    <div className="panel">
+      <div className="panel-body">
+        <h3>Create a sync</h3>
+        {connections.data && types.data ? (
+          <Form connections={connections.data.items} types={types.data.items} onClose={onClose} />
+        ) : error ? (
+          <>
+            <Problem error={error} retry={() => void types.refetch()} />
+            <div className="row">
+              <Button onClick={onClose}>Cancel</Button>
+            </div>
+          </>
+        ) : (
+          <Waiting label="the stack's content types" />
+        )}
+      </div>
+    </div>
+  )
+}
+
+function Form({ connections, types, onClose }: { connections: Connection[]; types: ContentType[]; onClose: () => void }) {
+  const { api } = useStack()
+  const refresh = useRefresh()
+  const [way, setWay] = useState<'outbound' | 'inbound'>('outbound')
+  const [connectionId, setConnectionId] = useState(connections[0]?.id ?? '')
+  const [every, setEvery] = useState(true)
+  const [chosen, setChosen] = useState<string[]>([])
+  const [target, setTarget] = useState('')
+  const [schedule, setSchedule] = useState('')
+  const [inbound, setInbound] = useState<InboundChoice>({ contentType: '', externalIdField: '', mapping: null })
+  const system = connections.find(connection => connection.id === connectionId)?.system ?? 'system'
+
+  const create = useMutation({
+    mutationFn: () => {
+      const base = { direction: way, connectionId, target: target.trim() }
+      const body: NewSync =
+        way === 'outbound'
+          ? { ...base, contentTypes: every ? ['*'] : chosen }
+          : {
+              ...base,
+              contentTypes: [inbound.contentType],
+              externalIdField: inbound.externalIdField,
+              ...(inbound.mapping ? { mapping: inbound.mapping } : {}),
+              ...(schedule ? { schedule: { cron: schedule, timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone } } : {})
+            }
+      return api.createSyncs(body)
+    },
+    onSuccess: async () => {
+      await refresh()
+      onClose()
+    }
+  })
+  const ready =
+    way === 'outbound' ? every || chosen.length > 0 : inbound.contentType !== '' && inbound.externalIdField !== '' && target.trim() !== ''
+  const many = way === 'outbound' ? (every ? types.length : chosen.length) : 1
+
+  return (
+    <form
+      className="stack"
+      onSubmit={event => {
+        event.preventDefault()
+        if (!create.isPending && ready) create.mutate()
+      }}
+    >
+      <div className="fields">
+        <SelectField
+          label="Direction"
+          value={way}
+          onValue={value => setWay(value as 'outbound' | 'inbound')}
+          options={[
+            ['outbound', `Contentstack → ${system}`],
+            ['inbound', `${system} → Contentstack`]
+          ]}
+        />
+        <SelectField
+          label="Connection"
+          value={connectionId}
+          onValue={setConnectionId}
+          options={connections.map(connection => [connection.id, `${connection.name} (${connection.system})`] as const)}
+          errors={fieldErrors(create.error, 'connectionId')}
+        />
+      </div>
+      {way === 'outbound' ? (
+        <>
+          <fieldset className="stack-tight">
+            <legend className="field-label">Content types</legend>
+            <Choice
+              type="radio"
+              name="which"
+              label={`Every content type (${types.length})`}
+              checked={every}
+              onValue={() => setEvery(true)}
+            />
+            <Choice type="radio" name="which" label="These" checked={!every} onValue={() => setEvery(false)} />
+            {every ? null : (
+              <div className="choices">
+                {types.map(type => (
+                  <Choice
+                    key={type.uid}
+                    type="checkbox"
+                    label={type.title}
+                    hint={type.uid}
+                    checked={chosen.includes(type.uid)}
+                    onValue={checked => setChosen(before => (checked ? [...before, type.uid] : before.filter(uid => uid !== type.uid)))}
+                  />
+                ))}
+              </div>
+            )}
+          </fieldset>
+          <TextField
+            label="Table prefix"
+            value={target}
+            onValue={setTarget}
+            hint="Each content type gets its own table, named by its uid after this prefix. Empty for none. Every field becomes a column."
+            errors={fieldErrors(create.error, 'target')}
+          />
+        </>
+      ) : (
+        <>
+          <TextField
+            label="Table to read"
+            value={target}
+            onValue={setTarget}
+            required
+            hint="Its name in the external system."
+            errors={fieldErrors(create.error, 'target')}
+          />
+          <InboundFields
+            types={types}
+            connectionId={connectionId}
+            table={target.trim()}
+            value={inbound}
+            onValue={setInbound}
+            error={create.error}
+          />
+          <SelectField
+            label="Runs"
+            value={schedule}
+            onValue={setSchedule}
+            options={schedules}
+            errors={fieldErrors(create.error, 'schedule')}
+          />
+        </>
+      )}
+      {many > 1 ? <Notice tone="quiet">{counted(many, 'sync')} will be created; each begins with its initial run.</Notice> : null}
+      <Problem error={create.error} />
+      <div className="row">
+        <Button look="primary" type="submit" busy={create.isPending && 'Creating…'} disabled={!ready}>
+          {many > 1 ? `Create ${many} syncs` : 'Create sync'}
+        </Button>
+        <Button onClick={onClose}>Cancel</Button>
+      </div>
+    </form>
+  )
+}

@@ -1,0 +1,84 @@
+// Which installation the panels below speak of, through which door, and what the person looking may do there. The server
+// decides again on every call; what stands here only spares people buttons that would be refused.
+import { createContext, type ReactNode, useContext } from 'react'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
+import type { StackApi } from '../../api/stack.ts'
+import { runningRun } from './progress.ts'
+
+export interface StackView {
+  /** Begins every cache key of this installation. */
+  id: string
+  api: StackApi
+  can: { custody: boolean; configure: boolean; run: boolean }
+  /** Branch uids to suggest; the first is the current one. */
+  branches: string[]
+  links: { run: (id: string) => string; sync: (id: string) => string; runsOf: (syncId: string) => string }
+  /** Called when a token came into custody. */
+  onToken?: () => void
+}
+
+const Context = createContext<StackView | null>(null)
+
+export function StackProvider({ value, children }: { value: StackView; children: ReactNode }) {
+  return <Context value={value}>{children}</Context>
+}
+
+export function useStack(): StackView {
+  const view = useContext(Context)
+  if (!view) throw new Error('useStack() outside a StackProvider')
+  return view
+}
+
+/** Everything of this installation is asked again: after a change, whatever it touched. */
+export function useRefresh(): () => Promise<void> {
+  const { id } = useStack()
+  const client = useQueryClient()
+  return () => client.invalidateQueries({ queryKey: [id] })
+}
+
+export function useCustody(everyMs: number | false = false) {
+  const { id, api } = useStack()
+  return useQuery({ queryKey: [id, 'custody'], queryFn: ({ signal }) => api.custody(signal), refetchInterval: everyMs })
+}
+
+export function useConnections() {
+  const { id, api } = useStack()
+  return useQuery({ queryKey: [id, 'connections'], queryFn: ({ signal }) => api.connections(signal) })
+}
+
+export function useSyncs(before: string | null = null) {
+  const { id, api } = useStack()
+  return useQuery({
+    queryKey: [id, 'syncs', before],
+    queryFn: ({ signal }) => api.syncs(before, signal),
+    refetchInterval: query => (query.state.data?.items.some(sync => sync.state === 'running') ? 1500 : 10_000)
+  })
+}
+
+export function useSync(syncId: string) {
+  const { id, api } = useStack()
+  return useQuery({ queryKey: [id, 'sync', syncId], queryFn: ({ signal }) => api.sync(syncId, signal), refetchInterval: 3000 })
+}
+
+export function useRuns(filter: { sync?: string | null; status?: string | null; before?: string | null }) {
+  const { id, api } = useStack()
+  return useQuery({
+    queryKey: [id, 'runs', filter],
+    queryFn: ({ signal }) => api.runs(filter, signal),
+    refetchInterval: query => (query.state.data?.items.some(runningRun) ? 1000 : 10_000)
+  })
+}
+
+export function useRun(runId: string) {
+  const { id, api } = useStack()
+  return useQuery({
+    queryKey: [id, 'run', runId],
+    queryFn: ({ signal }) => api.run(runId, signal),
+    refetchInterval: query => (query.state.data && !runningRun(query.state.data) ? false : 1000)
+  })
+}
+
+export function useKeys(before: string | null = null) {
+  const { id, api } = useStack()
+  return useQuery({ queryKey: [id, 'keys', before], queryFn: ({ signal }) => api.keys(before, signal) })
+}

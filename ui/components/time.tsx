@@ -1,0 +1,76 @@
+// Times as people say them, with the exact time on hover and for screen readers; one clock ticks for the whole page.
+import { useSyncExternalStore } from 'react'
+
+const exact = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' })
+const relative = new Intl.RelativeTimeFormat(undefined, { numeric: 'auto', style: 'short' })
+
+const units: [Intl.RelativeTimeFormatUnit, seconds: number][] = [
+  ['year', 31_536_000],
+  ['month', 2_592_000],
+  ['week', 604_800],
+  ['day', 86_400],
+  ['hour', 3600],
+  ['minute', 60]
+]
+
+/** '3 min. ago', 'in 2 days', 'just now' within ten seconds. Both in milliseconds since 1970. */
+export function relativeTime(at: number, now: number): string {
+  const seconds = Math.round((at - now) / 1000)
+  const distance = Math.abs(seconds)
+  if (distance < 10) return 'just now'
+  const [unit, size] = units.find(([, size]) => distance >= size) ?? ['second', 1]
+  return relative.format(Math.trunc(seconds / size), unit as Intl.RelativeTimeFormatUnit)
+}
+
+/** '1 h 04 min', '3 min 20 s', '8 s'. */
+export function duration(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000))
+  if (seconds < 60) return `${seconds} s`
+  const minutes = Math.floor(seconds / 60)
+  if (minutes < 60) return `${minutes} min ${String(seconds % 60).padStart(2, '0')} s`
+  return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')} min`
+}
+
+let now = Date.now()
+const listeners = new Set<() => void>()
+let ticking: ReturnType<typeof setInterval> | undefined
+
+function subscribe(listener: () => void): () => void {
+  listeners.add(listener)
+  now = Date.now()
+  ticking ??= setInterval(() => {
+    now = Date.now()
+    for (const each of listeners) each()
+  }, 1000)
+  return () => {
+    listeners.delete(listener)
+    if (listeners.size > 0) return
+    clearInterval(ticking)
+    ticking = undefined
+  }
+}
+
+export function useNow(): number {
+  return useSyncExternalStore(subscribe, () => now)
+}
+
+export function Time({ at, none = 'never' }: { at: number | null | undefined; none?: string }) {
+  const current = useNow()
+  if (at === null || at === undefined) return <span className="muted">{none}</span>
+  const full = exact.format(at)
+  return (
+    <time className="time" dateTime={new Date(at).toISOString()} title={full}>
+      {relativeTime(at, current)}
+      <span className="only-heard"> ({full})</span>
+    </time>
+  )
+}
+
+/** A date with no time of day, for expiries. */
+export function Day({ at }: { at: number }) {
+  return (
+    <time dateTime={new Date(at).toISOString()} title={exact.format(at)}>
+      {new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' }).format(at)}
+    </time>
+  )
+}

@@ -193,9 +193,9 @@ export interface JobTable {
   lane: 'people' | 'live' | 'backfill'
   /** Jobs of one key run one at a time in id order; null = no order. */
   key: string | null
-  /** What hold() and release() act on: an installation id. */
-  group_id: string | null
-  /** While an unfinished job with this value exists, enqueueing another is a no-op. */
+  /** What hold() and release() act on, and what takes turns within a lane: an installation id; '' = none. */
+  group_id: string
+  /** While a job with this value waits (ready and not yet begun), enqueueing another is a no-op. Cleared when the job is claimed. */
   unique_key: string | null
   payload_json: string
   state: 'ready' | 'running' | 'done' | 'cancelled' | 'dead'
@@ -226,12 +226,12 @@ export interface ScheduleTable {
   enabled: number
 }
 
-/** One row per organization and request kind: slots left in the current second, shared by every process. */
+/** One row per organization and request kind, shared by every process: requests leave evenly spaced (installations/budget.ts). */
 export interface BudgetTable {
   organization_id: string
   kind: 'read' | 'write' | 'bulk'
-  window_start: number
-  used: number
+  /** When the next request may leave, by the database's clock. */
+  next_at: number
   limit_per_second: number
   /** After a 429: nothing before this. */
   blocked_until: number
@@ -243,8 +243,8 @@ export interface WriteLedgerTable {
   organization_id: string
   installation_id: string
   at: number
-  actor_kind: 'sync' | 'key'
-  /** sync.id or access_key.id. */
+  actor_kind: 'sync' | 'key' | 'system'
+  /** sync.id or access_key.id; the room's name for system. */
   actor_id: string
   run_id: string | null
   method: string

@@ -87,8 +87,8 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
       listener(request, response)
     })
   }
-  serve('application', createApplication(context, [express.Router().use(faultMiddleware(context, 'application')), oauthRoutes(context)]))
-  serve('contentManagement', createCma(context))
+  serve('application', behindFaults(context, 'application', createApplication(context, [oauthRoutes(context)])))
+  serve('contentManagement', behindFaults(context, 'contentManagement', createCma(context)))
   serve('developerHub', createDeveloperHub(context, webhooks.tellApp, webhooks))
   serve('identity', identity.app)
   serve('control', createControl(context, { settle: webhooks.settle, identity }))
@@ -127,6 +127,14 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
       return closing
     }
   }
+}
+
+function behindFaults(context: SandboxContext, name: SandboxHost, room: express.Router | express.Express): express.Express {
+  const app = express()
+  app.disable('x-powered-by')
+  // Hashing every page of a large listing would cost more than making it.
+  app.disable('etag')
+  return app.use(faultMiddleware(context, name), room)
 }
 
 async function prepareWorld(options: SandboxOptions): Promise<{ world: World; notes: string[] }> {

@@ -87,7 +87,12 @@ export function manifestRoutes(context: SandboxContext, tell: TellApp): express.
   router.get('/:app/authorizations', (request, response) => {
     const { organization } = asking(request)
     const app = anyApp(request.params.app, organization)
-    response.json({ data: listAuthorizations(context, app.uid, organization.uid).map(it => authorizationShape(context.world, it)) })
+    response.json(
+      page(
+        listAuthorizations(context, app.uid, organization.uid).map(it => authorizationShape(context.world, it)),
+        request.query
+      )
+    )
   })
   router.delete('/:app/authorizations', (request, response) => {
     const { organization } = asking(request)

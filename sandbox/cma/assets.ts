@@ -254,7 +254,8 @@ function received(request: Request): Promise<{ file: ReceivedFile | null; fields
       stream.on('data', (chunk: Buffer) => chunks.push(chunk))
       stream.on('limit', refused)
       stream.on('end', () => {
-        if (name === 'asset[upload]') file = { filename: info.filename ?? 'upload', contentType: info.mimeType, bytes: Buffer.concat(chunks) }
+        if (name === 'asset[upload]')
+          file = { filename: info.filename ?? 'upload', contentType: info.mimeType, bytes: Buffer.concat(chunks) }
       })
     })
     parser.on('field', (name, value) => fields.set(/^asset\[(?<key>\w+)\]/u.exec(name)?.groups?.['key'] ?? name, value))

@@ -1,7 +1,8 @@
 // The Content Management API on its host: `/v3` and everything below it (contentstack.md §1, §2, §8). Composes the routes, lets
 // the CMS page call from its own origin, and writes each refusal in the platform's shape.
-import express, { type ErrorRequestHandler, type RequestHandler, type Router } from 'express'
+import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
 import type { SandboxContext } from '../context.ts'
+import { faultMiddleware } from '../faults.ts'
 import { assetRoutes } from './assets.ts'
 import { bulkRoutes } from './bulk.ts'
 import { createDoors } from './call.ts'
@@ -13,8 +14,8 @@ import { invalidData, noSuchEndpoint, Refusal } from './refusal.ts'
 import { settingRoutes } from './settings.ts'
 import { webhookRoutes } from './webhooks.ts'
 
-/** Mount at the root of the contentManagement host, behind its fault middleware. */
-export function createCma(context: SandboxContext): Router {
+/** The whole contentManagement host. */
+export function createCma(context: SandboxContext): Express {
   const doors = createDoors(context)
   const api = express.Router()
   api.use(express.json({ limit: '10mb' }))
@@ -30,9 +31,12 @@ export function createCma(context: SandboxContext): Router {
     throw noSuchEndpoint()
   })
 
-  const router = express.Router()
-  router.use('/v3', crossOrigin(context), api, refuse)
-  return router
+  const app = express()
+  app.disable('x-powered-by')
+  app.disable('etag')
+  app.use(faultMiddleware(context, 'contentManagement'))
+  app.use('/v3', crossOrigin(context), api, refuse)
+  return app
 }
 
 const exposed = 'X-RateLimit-Limit, X-RateLimit-Remaining, Retry-After'

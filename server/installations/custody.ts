@@ -15,7 +15,7 @@ import type { Log } from '../log.ts'
 import type { Vault } from '../vault/vault.ts'
 import { forgetAdmins } from './admins.ts'
 import type { Budget } from './budget.ts'
-import { endStaleGrants, grantById, grantJob, type GrantRow, optionsOf } from './grant.ts'
+import { endStaleGrants, grantAttempts, grantById, grantJob, type GrantRow, optionsOf } from './grant.ts'
 import { appOf, fetchOf } from './install.ts'
 import { installationById } from './installation.ts'
 import { abandonToken, drainMilliseconds, giveUpToken, type GrantWork, mint, retireFormer, stillValid } from './mint.ts'
@@ -36,10 +36,8 @@ export interface CustodyDeps {
 /** To be scheduled every few minutes. */
 export const sweepJob = 'custody.sweep'
 
-const grantAttempts = 8
-
 /** The jobs of this room, for the worker. */
-export function installationJobs(db: Db, deps: CustodyDeps): JobKind<never>[] {
+export function installationJobs(db: Db, deps: CustodyDeps): JobKind[] {
   const grant: JobKind<GrantPayload> = {
     kind: grantJob,
     lane: 'people',
@@ -63,7 +61,7 @@ export function installationJobs(db: Db, deps: CustodyDeps): JobKind<never>[] {
       await endStaleGrants(db, deps)
     }
   }
-  return [grant, retire, sweep] as unknown as JobKind<never>[]
+  return [grant, retire, sweep]
 }
 
 interface GrantPayload {
@@ -91,7 +89,7 @@ async function carryOut(db: Db, deps: CustodyDeps, payload: GrantPayload, contex
   if (!payload.secondLook && (await isAuthorizationShared(db, grant))) {
     // Same key, so it comes after the other grant, which by then has taken the authorization back for both.
     const key = `${grantJob} ${app.region.id} ${optionsOf(grant).organizationUid ?? ''} ${grant.user_uid ?? ''}`
-    await enqueue(db, { kind: grantJob, lane: 'people', payload: { ...payload, secondLook: true }, key })
+    await enqueue(db, { kind: grantJob, lane: 'people', payload: { ...payload, secondLook: true }, key, maxAttempts: grantAttempts })
     return
   }
   await revokeGrant(db, deps, { grantId: grant.id, app, signal: context.signal, last })

@@ -32,6 +32,8 @@ export interface GrantDeps {
 
 export const grantCallbackPath = '/oauth/grant/callback'
 export const grantJob = 'custody.grant'
+/** With the queue's backoff about four minutes, while the code's access token lives an hour. */
+export const grantAttempts = 8
 const ticketSeconds = 60
 const stateSeconds = 600
 
@@ -207,6 +209,7 @@ export async function finishGrant(db: Db, deps: GrantDeps, input: GrantCallback)
       kind: grantJob,
       lane: 'people',
       payload: { grantId: grant.id },
+      maxAttempts: grantAttempts,
       key: `${grantJob} ${app.region.id} ${token.organizationUid} ${token.userUid ?? ''}`
     })
     await appendAudit(trx, deps.vault, {

@@ -268,8 +268,7 @@ async function end(trx: Db, deps: InstallationDeps, row: Installation, actor: Ac
   await trx.updateTable('installation').set(changes).where('id', '=', row.id).execute()
   await hold(trx, row.id, 'The app was uninstalled from this stack.')
   await cancelJobs(trx, { group: row.id })
-  const secrets = trx.selectFrom('secret').select('id').where('installation_id', '=', row.id).where('erased_at', 'is', null)
-  for (const { id } of await secrets.execute()) await deps.vault.erase(trx, id)
+  await deps.vault.eraseAll(trx, row.id)
   // A management token cannot delete itself, and no grant stands: what we held is listed, so that somebody deletes it there.
   await trx
     .updateTable('management_token')

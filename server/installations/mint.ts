@@ -194,8 +194,8 @@ async function verifyAndSwitch(db: Db, deps: MintDeps, work: GrantWork, token: T
     throw new AppError('conflict', `The new token is no good: ${verified.refusal.message}`, { remedy: verified.refusal.remedy })
   }
   await db.transaction().execute(async trx => {
-    await switchTo(trx, deps.vault, { installation, token, verified, actor: grantActor(grant) })
     await trx.updateTable('grant_flow').set({ status: 'minted' }).where('id', '=', grant.id).execute()
+    await switchTo(trx, deps.vault, { installation, token, verified, actor: grantActor(grant) })
   })
 }
 

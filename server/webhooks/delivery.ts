@@ -1,0 +1,127 @@
+// One webhook received: the row that makes it durable before its 2xx, and what people see of it. Knows neither signatures nor syncs.
+//   received -> dispatched (handed on) | ignored (nothing to do; `note` says why). A body is never applied as truth (engine.md §3).
+import { createHash } from 'node:crypto'
+import type { Db } from '../database/database.ts'
+import { newId } from '../database/id.ts'
+import type { Row } from '../database/schema.ts'
+import { AppError } from '../errors.ts'
+
+export type DeliveryRow = Row<'delivery'>
+
+/** Of a lifecycle event that comes before we know its installation; dispatch fills it in. No tenant sees such a row. */
+export const notYetKnown = ''
+
+export interface NewDelivery {
+  organizationId: string
+  installationId: string
+  /** Names the door and what stands behind it, so that equal bytes of two stacks stay two deliveries. */
+  door: string
+  module: string
+  event: string
+  objectUid: string | null
+  contentType: string | null
+  locale: string | null
+  /** Exactly the bytes that the signature covered. */
+  body: Buffer
+  triggeredAt: number
+}
+
+/** The new delivery's id; null when the same bytes came before. */
+export async function recordDelivery(trx: Db, delivery: NewDelivery, now: number): Promise<string | null> {
+  const id = newId('dlv')
+  const recorded = await trx
+    .insertInto('delivery')
+    .values({
+      id,
+      organization_id: delivery.organizationId,
+      installation_id: delivery.installationId,
+      dedupe_key: createHash('sha256').update(`${delivery.door}\n`).update(delivery.body).digest('hex'),
+      module: delivery.module,
+      event: delivery.event,
+      object_uid: delivery.objectUid,
+      content_type: delivery.contentType,
+      locale: delivery.locale,
+      body: delivery.body.toString('utf8'),
+      received_at: now,
+      triggered_at: delivery.triggeredAt,
+      status: 'received',
+      note: '',
+      dispatched_at: null
+    })
+    .onConflict(conflict => conflict.column('dedupe_key').doNothing())
+    .executeTakeFirst()
+  return recorded.numInsertedOrUpdatedRows === 1n ? id : null
+}
+
+export async function settleDelivery(
+  trx: Db,
+  id: string,
+  outcome: { status: 'dispatched' | 'ignored'; note: string; installation?: { id: string; organization_id: string } }
+): Promise<void> {
+  const { status, note, installation } = outcome
+  await trx
+    .updateTable('delivery')
+    .set({
+      status,
+      note,
+      dispatched_at: Date.now(),
+      ...(installation ? { installation_id: installation.id, organization_id: installation.organization_id } : {})
+    })
+    .where('id', '=', id)
+    .execute()
+}
+
+export async function deliveryById(db: Db, id: string): Promise<DeliveryRow | null> {
+  return (await db.selectFrom('delivery').selectAll().where('id', '=', id).executeTakeFirst()) ?? null
+}
+
+/** As listed: without the body. */
+export type ListedDelivery = Omit<DeliveryRow, 'body' | 'dedupe_key'> & { stack_name: string }
+
+/** Newest first. `before` = the last id of the page before. */
+export async function listDeliveries(
+  db: Db,
+  of: { organizationIds: readonly string[]; installationId?: string | undefined; before?: string | undefined; limit: number }
+): Promise<ListedDelivery[]> {
+  if (of.organizationIds.length === 0) return []
+  const { installationId, before } = of
+  return await listed(db)
+    .where('delivery.organization_id', 'in', of.organizationIds)
+    .$if(installationId !== undefined, query => query.where('delivery.installation_id', '=', installationId as string))
+    .$if(before !== undefined, query => query.where('delivery.id', '<', before as string))
+    .orderBy('delivery.id', 'desc')
+    .limit(of.limit)
+    .execute()
+}
+
+/** AppError not_found for another tenant's delivery as for an unknown one. */
+export async function getDelivery(db: Db, organizationIds: readonly string[], id: string): Promise<ListedDelivery> {
+  const row =
+    organizationIds.length === 0
+      ? undefined
+      : await listed(db).where('delivery.id', '=', id).where('delivery.organization_id', 'in', organizationIds).executeTakeFirst()
+  if (row) return row
+  throw new AppError('not_found', 'There is no such delivery.')
+}
+
+function listed(db: Db) {
+  return db
+    .selectFrom('delivery')
+    .innerJoin('installation', 'installation.id', 'delivery.installation_id')
+    .select([
+      'delivery.id',
+      'delivery.organization_id',
+      'delivery.installation_id',
+      'delivery.module',
+      'delivery.event',
+      'delivery.object_uid',
+      'delivery.content_type',
+      'delivery.locale',
+      'delivery.received_at',
+      'delivery.triggered_at',
+      'delivery.status',
+      'delivery.note',
+      'delivery.dispatched_at',
+      'installation.stack_name'
+    ])
+}

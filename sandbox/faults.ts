@@ -56,7 +56,7 @@ export function createFaults(): Faults {
   return {
     add(rule) {
       const kinds: readonly string[] = [...httpFaultKinds, ...webhookFaultKinds]
-      if (!kinds.includes(rule.kind)) throw new RangeError(`unknown fault "${String(rule.kind)}", known are ${kinds.join(', ')}`)
+      if (!kinds.includes(rule.kind)) throw new RangeError(`unknown fault "${rule.kind}", known are ${kinds.join(', ')}`)
       const times = rule.times ?? 1
       if (!Number.isInteger(times) || times < 1) throw new RangeError('"times" is a whole number above 0')
       if (rule.pathPattern !== undefined) {
@@ -118,8 +118,12 @@ export function faultMiddleware(context: Pick<SandboxContext, 'faults'>, host: S
       case 'truncate':
         cutAnswerShort(response)
         return next()
-      default:
+      case 'duplicate':
+      case 'late':
+      case 'drop':
         return next()
+      default:
+        fault.kind satisfies never
     }
   }
 }

@@ -217,12 +217,16 @@ function reader(call: Call, asset: Asset): Reader {
 function sort(assets: Asset[], call: Call): void {
   const ascending = call.params.get('asc')
   const path = ascending ?? call.params.get('desc') ?? 'updated_at'
-  const keyed = new Map(assets.map(asset => [asset, String(reader(call, asset)(path)[0] ?? '')]))
+  const keyed = new Map(assets.map(asset => [asset, sortKey(reader(call, asset)(path)[0])]))
   const sign = ascending === null ? -1 : 1
   assets.sort((a, b) => {
     const [left, right] = [keyed.get(a) ?? '', keyed.get(b) ?? '']
     return sign * (left === right ? (a.uid < b.uid ? -1 : 1) : left < right ? -1 : 1)
   })
+}
+
+function sortKey(value: unknown): string {
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : ''
 }
 
 async function bytesOf(asset: Asset): Promise<Buffer | null> {

@@ -1,7 +1,7 @@
 // Finds a page of entries: picks an order and candidates from the index, filters what the index cannot answer, counts. Fast at
 // 100,000 entries as long as the query has a range or an exact unique value, or none at all.
 import { fieldOf, viewOf, type EntryView } from '../world/entry-view.ts'
-import { indexOf, type OrderName, type SortedOrder } from '../world/entry-index.ts'
+import { indexOf, type EntryIndex, type OrderName, type SortedOrder } from '../world/entry-index.ts'
 import type { ContentType, Entry, Stack } from '../world/model.ts'
 import { entriesOf } from '../world/stack.ts'
 import { compile, type Bounds, type Filter, type Reader } from './entry-query.ts'
@@ -54,7 +54,7 @@ export function findEntries(stack: Stack, branch: string, type: ContentType, wan
       return scan(uids, wanted, look, view => passes(view, others))
     }
   }
-  const candidates = named ?? narrowest(index.order, filter, wanted.locale) ?? Object.keys(entries)
+  const candidates = named ?? narrowest(index, filter, wanted.locale) ?? Object.keys(entries)
   const views = candidates.map(look).filter(view => view !== null && passes(view, filter.ranges)) as EntryView[]
   sortViews(views, stack, type, sort)
   return { views: views.slice(wanted.skip, wanted.skip + wanted.limit), ...(wanted.count && { count: views.length }) }
@@ -106,11 +106,11 @@ function span(order: SortedOrder, bounds: Bounds | undefined): { start: number; 
   return { start, end: Math.max(start, end) }
 }
 
-function narrowest(order: (name: OrderName, locale: string) => SortedOrder, filter: Filter, locale: string): string[] | null {
+function narrowest(index: EntryIndex, filter: Filter, locale: string): string[] | null {
   let best: { order: SortedOrder; start: number; end: number } | null = null
   for (const [path, bounds] of filter.ranges) {
     if (!isOrder(path)) continue
-    const candidate = order(path, locale)
+    const candidate = index.order(path, locale)
     const { start, end } = span(candidate, bounds)
     if (!best || end - start < best.end - best.start) best = { order: candidate, start, end }
   }
@@ -141,7 +141,7 @@ function sortViews(views: EntryView[], stack: Stack, type: ContentType, sort: { 
 /** Absent values first, then numbers, then text. */
 function order(a: unknown, b: unknown): number {
   if (typeof a === 'number' && typeof b === 'number') return a - b
-  const [left, right] = [a, b].map(value => (value === undefined || value === null ? '' : String(value)))
+  const [left, right] = [a, b].map(value => (typeof value === 'string' ? value : (JSON.stringify(value ?? '') ?? '')))
   return left === right ? 0 : (left ?? '') < (right ?? '') ? -1 : 1
 }
 

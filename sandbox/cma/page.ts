@@ -46,7 +46,7 @@ export function queryOf(params: URLSearchParams): Record<string, unknown> {
 }
 
 /** A list short enough to be sliced as it is: everything but entries. */
-export function pageOf<T>(items: T[], params: URLSearchParams, key: string): Record<string, unknown> {
+export function pageOf(items: unknown[], params: URLSearchParams, key: string): Record<string, unknown> {
   const { skip, limit } = pagingOf(params)
   if (flag(params, 'count')) return { [key]: items.length }
   return { [key]: items.slice(skip, skip + limit), ...(flag(params, 'include_count') && { count: items.length }) }

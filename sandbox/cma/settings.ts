@@ -71,7 +71,7 @@ function localeRoutes(router: Router, doors: Doors): void {
     doors.stack(call => {
       const locale = call.permitWrite('locales', (): Locale => {
         const given = objectIn(call, 'locale')
-        const code = String(given['code'] ?? '')
+        const code = typeof given['code'] === 'string' ? given['code'] : ''
         if (!/^[a-z]{2,3}(?:-[a-z0-9]+)*$/u.test(code))
           throw invalidData('Language creation failed. Please try again.', { code: ['is not valid.'] })
         // §8.1: 422/247 when it stands already.
@@ -197,8 +197,8 @@ function branchRoutes(router: Router, doors: Doors): void {
       if (personBehind(call.credential) === null) throw notLoggedIn('authtoken')
       const { uid, source } = call.permitWrite('branches', () => {
         const given = objectIn(call, 'branch')
-        const name = String(given['uid'] ?? '')
-        const from = String(given['source'] ?? 'main')
+        const name = typeof given['uid'] === 'string' ? given['uid'] : ''
+        const from = typeof given['source'] === 'string' ? given['source'] : 'main'
         if (!/^[a-z0-9_]{1,15}$/u.test(name)) throw invalidData('Branch creation failed.', { uid: ['is not valid.'] })
         if (call.stack.branches.some(one => one.uid === name)) throw invalidData('Branch creation failed.', { uid: ['is not unique.'] })
         if (!call.stack.branches.some(one => one.uid === from)) throw invalidData('Branch creation failed.', { source: ['is not valid.'] })

@@ -79,14 +79,14 @@ export function loadStack(world: World, directory: string, at: string = new Date
 function loadLocales(root: string, stack: Stack): void {
   const master = Object.values(readMap(join(root, 'locales', 'master-locale.json')))[0]
   const others = Object.values(readMap(join(root, 'locales', 'locales.json')))
-  stack.masterLocale = String(master?.['code'] ?? 'en-us')
+  stack.masterLocale = textIn(master?.['code'], 'en-us')
   const first = master ?? { code: stack.masterLocale, name: 'English - United States' }
   stack.locales = [first, ...others.filter(one => one['code'] !== stack.masterLocale)].map(
     (one): Locale => ({
-      uid: String(one['uid'] ?? newUid()),
-      code: String(one['code']),
+      uid: textIn(one['uid'], newUid()),
+      code: textIn(one['code'], stack.masterLocale),
       name: String(one['name']),
-      fallback_locale: one['code'] === stack.masterLocale ? null : String(one['fallback_locale'] ?? stack.masterLocale)
+      fallback_locale: one['code'] === stack.masterLocale ? null : textIn(one['fallback_locale'], stack.masterLocale)
     })
   )
 }
@@ -102,7 +102,7 @@ function loadTaxonomies(root: string, stack: Stack): void {
     stack.taxonomies[uid] = {
       uid,
       name: String(taxonomy['name']),
-      description: String(taxonomy['description'] ?? ''),
+      description: textIn(taxonomy['description'], ''),
       terms: terms.map((term, index) => ({
         uid: String(term['uid']),
         name: String(term['name']),
@@ -117,11 +117,11 @@ function loadTypes(root: string, stack: Stack, at: string): void {
   const shaped = (type: Json): ContentType => ({
     uid: String(type['uid']),
     title: String(type['title']),
-    description: String(type['description'] ?? ''),
+    description: textIn(type['description'], ''),
     schema: (type['schema'] as SchemaField[] | undefined) ?? [],
     options: (type['options'] as Record<string, unknown> | undefined) ?? {},
-    created_at: String(type['created_at'] ?? at),
-    updated_at: String(type['updated_at'] ?? at),
+    created_at: textIn(type['created_at'], at),
+    updated_at: textIn(type['updated_at'], at),
     _version: Number(type['_version'] ?? 1)
   })
   const globals = readIfThere(join(root, 'global_fields', 'globalfields.json'))
@@ -146,26 +146,26 @@ function loadAssets(root: string, stack: Stack, at: string, notes: string[]): nu
   let missing = 0
   for (const one of [...directories, ...held]) {
     const uid = String(one['uid'])
-    const filename = String(one['filename'] ?? one['name'] ?? uid)
+    const filename = textIn(one['filename'] ?? one['name'], uid)
     const isDir = one['is_dir'] === true
     const path = join(folder, 'files', uid, filename)
     if (!isDir && !existsSync(path)) missing += 1
     const asset: Asset = {
       uid,
-      title: String(one['title'] ?? filename),
-      description: String(one['description'] ?? ''),
+      title: textIn(one['title'], filename),
+      description: textIn(one['description'], ''),
       filename,
-      contentType: String(one['content_type'] ?? (isDir ? 'application/vnd.contenstack.folder' : 'application/octet-stream')),
+      contentType: textIn(one['content_type'], isDir ? 'application/vnd.contenstack.folder' : 'application/octet-stream'),
       fileSize: Number(one['file_size'] ?? 0),
       isDir,
       parentUid: (one['parent_uid'] as string | null | undefined) ?? null,
       uploadUid: uidFor(`upload/${uid}`),
       tags: (one['tags'] as string[] | undefined) ?? [],
       version: Number(one['_version'] ?? 1),
-      createdAt: String(one['created_at'] ?? at),
-      updatedAt: String(one['updated_at'] ?? at),
-      createdBy: String(one['created_by'] ?? otto.uid),
-      updatedBy: String(one['updated_by'] ?? otto.uid),
+      createdAt: textIn(one['created_at'], at),
+      updatedAt: textIn(one['updated_at'], at),
+      createdBy: textIn(one['created_by'], otto.uid),
+      updatedBy: textIn(one['updated_by'], otto.uid),
       publishDetails: publishDetails(one),
       content: { path: resolve(path) }
     }
@@ -199,16 +199,16 @@ function loadEntries(root: string, stack: Stack, at: string): number {
 
 function plant(stack: Stack, type: ContentType, entries: Record<string, Entry>, locale: string, exported: Json, at: string): void {
   const uid = String(exported['uid'])
-  const updatedAt = String(exported['updated_at'] ?? at)
-  const createdAt = String(exported['created_at'] ?? updatedAt)
-  const createdBy = String(exported['created_by'] ?? otto.uid)
+  const updatedAt = textIn(exported['updated_at'], at)
+  const createdAt = textIn(exported['created_at'], updatedAt)
+  const createdBy = textIn(exported['created_by'], otto.uid)
   const fields = storedFields(exported, type.schema, stack)
   fields['tags'] = exported['tags'] ?? []
   const version: EntryVersion = {
     version: Number(exported['_version'] ?? 1),
     fields,
     updatedAt,
-    updatedBy: String(exported['updated_by'] ?? createdBy)
+    updatedBy: textIn(exported['updated_by'], createdBy)
   }
   const entry = (entries[uid] ??= { uid, contentType: type.uid, createdAt, createdBy, locales: {}, publishDetails: [] })
   entry.locales[locale] = { createdAt, versions: [version] }
@@ -254,6 +254,10 @@ function storedValue(value: unknown, field: SchemaField, stack: Stack): unknown 
 function publishDetails(exported: Json): PublishDetail[] {
   const details = exported['publish_details']
   return Array.isArray(details) ? (details as PublishDetail[]).map(detail => ({ ...detail })) : []
+}
+
+function textIn(value: unknown, otherwise: string): string {
+  return typeof value === 'string' ? value : otherwise
 }
 
 function readIfThere(file: string): Json | unknown[] | null {

@@ -1,7 +1,6 @@
 // `npm run sandbox`: reads the flags, starts the sandbox, prints its addresses and people, ends on Ctrl-C. Nothing else.
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { PortTaken } from './listen.ts'
 import { createSandbox, firstPort, type SandboxOptions } from './sandbox.ts'
 
 const usage = `npm run sandbox -- [--stack DIR] [--keep] [--port N] [--limits off]
@@ -56,8 +55,9 @@ Control             ${urls.control}/world
     })
   }
 } catch (error) {
-  const expected = error instanceof PortTaken || (error instanceof Error && !(error instanceof TypeError))
-  console.error(expected ? error.message : error)
-  console.error(`\n${usage}`)
+  // An unknown flag is a TypeError with a code; any other TypeError is ours, and its stack is wanted.
+  const unknownFlag = error instanceof TypeError && 'code' in error
+  const expected = error instanceof Error && (unknownFlag || !(error instanceof TypeError))
+  console.error(expected ? `${error.message}\nAll flags: npm run sandbox -- --help` : error)
   process.exitCode = 1
 }

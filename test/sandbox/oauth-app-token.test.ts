@@ -142,3 +142,44 @@ describe('the signed app-token of a UI location', () => {
     expect((await mint(installation, {})).status).toBe(401)
   })
 })
+
+describe('minting a management token', () => {
+  const mint = (accessToken: string, name: string) =>
+    ask<{ token?: { token: string }; error_code?: number }>(`${sandbox.urls.contentManagement}/v3/stacks/management_tokens`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${accessToken}`, api_key: blogApiKey, organization_uid: ada.organizationUids[0]! },
+      body: {
+        token: {
+          name,
+          scope: [
+            { module: 'content_type', acl: { read: true, write: true } },
+            { module: 'branch', branches: ['main'], acl: { read: true } }
+          ],
+          expires_on: '2099-01-01'
+        }
+      }
+    })
+
+  it('is what a user token with the scope is for, while its authorization stands', async () => {
+    const { access_token: grant } = (await exchange(await userCode(), callback)).body
+    const minted = await mint(grant, 'Quayside first')
+    expect(minted.body.token?.token).toMatch(/^cs/)
+    const headers = { authorization: `Bearer ${grant}`, organization_uid: ada.organizationUids[0]! }
+    await ask(`${sandbox.urls.developerHub}/manifests/${app.appUid}/authorizations`, { method: 'DELETE', headers })
+    const refused = await mint(grant, 'Quayside second')
+    expect([refused.status, refused.body.error_code]).toEqual([401, 105])
+  })
+
+  it('is not to be had with an app token', async () => {
+    const installation = await installApp(sandbox, asAda, app.appUid, blogApiKey)
+    const { body } = await ask<{ redirect_url: string }>(`${sandbox.urls.application}/apps-api/install-code`, {
+      method: 'POST',
+      headers: asAda,
+      body: { app_uid: app.appUid, installation_uid: installation }
+    })
+    const { access_token: appToken } = (await exchange(new URL(body.redirect_url).searchParams.get('code')!, installCallback)).body
+    const refused = await mint(appToken, 'Quayside third')
+    expect([401, 403]).toContain(refused.status)
+    expect(refused.body).not.toHaveProperty('token')
+  })
+})

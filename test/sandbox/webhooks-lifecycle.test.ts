@@ -167,7 +167,7 @@ describe('changes made through the CMA', () => {
     })
     await ask(`${entries}/${uid}`, { method: 'DELETE', headers })
     await sandbox.settleWebhooks()
-    const told = receiver.received.map(it => `${it.json.event} ${String(it.json.data['environment']?.['name'] ?? '')}`.trim())
+    const told = receiver.received.map(it => [it.json.event, it.json.data['environment']?.['name']].filter(Boolean).join(' '))
     expect(told.sort()).toEqual(['create', 'delete', 'publish development', 'publish production'])
     expect(receiver.received.every(it => it.json.data['entry']?.['uid'] === uid)).toBe(true)
     expect(receiver.received.find(it => it.json.event === 'create')?.json.data['entry']).toMatchObject({

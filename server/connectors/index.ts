@@ -2,7 +2,7 @@
 import type { Connector } from './connector.ts'
 import { sqlConnector } from './sql/sql.ts'
 
-export const connectors: readonly Connector[] = [sqlConnector as Connector]
+export const connectors: readonly Connector[] = [sqlConnector]
 
 export function findConnector(id: string): Connector | undefined {
   return connectors.find(connector => connector.id === id)

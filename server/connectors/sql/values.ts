@@ -78,5 +78,5 @@ function sorted(value: unknown): unknown {
 }
 
 function scalarText(value: unknown): string {
-  return typeof value === 'string' ? value : typeof value === 'object' ? JSON.stringify(value) : String(value as number | bigint | boolean)
+  return typeof value === 'string' ? value : typeof value === 'object' ? JSON.stringify(value) : String(value)
 }

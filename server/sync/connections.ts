@@ -1,0 +1,280 @@
+// Connections: one configured, credentialed use of a connector. A connection is kept only after its check went well; its secrets
+// are sealed and come out for one use at a time. Two tenants never share a file.
+import { z } from 'zod'
+import { type Actor, appendAudit } from '../audit/audit.ts'
+import type { Connector, ConnectorContext, Field, FieldValues, Shape } from '../connectors/connector.ts'
+import { connectors, findConnector } from '../connectors/index.ts'
+import type { Db } from '../database/database.ts'
+import { newId } from '../database/id.ts'
+import type { Row } from '../database/schema.ts'
+import { AppError, isAppError } from '../errors.ts'
+import type { Installation } from '../installations/installation.ts'
+import type { Vault } from '../vault/vault.ts'
+import type { Guard } from './guard.ts'
+
+export interface ConnectionDeps {
+  vault: Vault
+  guard: Guard
+}
+
+export interface ConnectionInput {
+  connector: string
+  name: string
+  settings: Record<string, unknown>
+  secrets: Record<string, string>
+}
+
+/** A connection ready for use: the connector with its settings and context filled in. */
+export interface OpenConnection {
+  row: Row<'connection'>
+  /** 'PostgreSQL' */
+  system: string
+  connector: Connector
+  fields(target: string, signal: AbortSignal): Promise<Field[]>
+  prepare(shape: Shape, signal: AbortSignal): Promise<void>
+  push(
+    shape: Shape,
+    changes: Parameters<NonNullable<Connector['push']>>[1],
+    signal: AbortSignal
+  ): ReturnType<NonNullable<Connector['push']>>
+  pull(source: Shape, since: unknown, signal: AbortSignal): ReturnType<NonNullable<Connector['pull']>>
+}
+
+/** Checks, then seals and keeps. AppError invalid (fields), or what the check says: unauthorized, upstream, forbidden. */
+export async function createConnection(
+  db: Db,
+  deps: ConnectionDeps,
+  input: { installation: Installation; actor: Actor; connection: ConnectionInput }
+): Promise<Row<'connection'>> {
+  const { installation, actor } = input
+  const connector = requireConnector(input.connection.connector)
+  const settings = parseSettings(connector, input.connection.settings)
+  const name = input.connection.name.trim()
+  if (name === '') throw new AppError('invalid', 'The connection needs a name.', { fields: { name: ['needs a name'] } })
+  const secrets = Object.entries(input.connection.secrets).filter(([, value]) => value !== '')
+  const unknown = secrets.find(([key]) => !connector.secrets.includes(key))
+  if (unknown)
+    throw new AppError('invalid', `${connector.title(settings)} takes no secret named "${unknown[0]}".`, {
+      fields: { [`secrets.${unknown[0]}`]: ['unknown'] }
+    })
+  await refuseForeignFile(db, deps.guard, installation.organization_id, settings)
+  const given = new Map(secrets)
+  await connector.check(
+    settings,
+    contextOf(deps.guard, AbortSignal.timeout(20_000), secret => Promise.resolve(given.get(secret) ?? null))
+  )
+  return await db.transaction().execute(async trx => {
+    const sealed: Record<string, string> = {}
+    for (const [key, value] of secrets) {
+      sealed[key] = await deps.vault.put(
+        trx,
+        { organizationId: installation.organization_id, installationId: installation.id, purpose: 'connection' },
+        value
+      )
+    }
+    const now = Date.now()
+    const row: Row<'connection'> = {
+      id: newId('con'),
+      organization_id: installation.organization_id,
+      installation_id: installation.id,
+      connector: connector.id,
+      name,
+      settings_json: JSON.stringify(settings),
+      secrets_json: JSON.stringify(sealed),
+      checked_at: now,
+      error: null,
+      created_at: now,
+      updated_at: now
+    }
+    await trx.insertInto('connection').values(row).execute()
+    await appendAudit(trx, deps.vault, {
+      organizationId: row.organization_id,
+      actor,
+      action: 'connection.created',
+      object: { kind: 'connection', id: row.id, name },
+      detail: { connector: connector.id, settings }
+    })
+    return row
+  })
+}
+
+/** Checks again and remembers the answer; a refusal is part of the row, not an error. */
+export async function checkConnection(
+  db: Db,
+  deps: ConnectionDeps,
+  input: { installationId: string; id: string }
+): Promise<Row<'connection'>> {
+  const row = await getConnection(db, input)
+  const connector = requireConnector(row.connector)
+  let error: string | null = null
+  try {
+    await connector.check(
+      parseSettings(connector, JSON.parse(row.settings_json)),
+      contextOf(deps.guard, AbortSignal.timeout(20_000), secretOf(db, deps, row))
+    )
+  } catch (refusal) {
+    if (!isAppError(refusal) || refusal.code === 'internal') throw refusal
+    error = words(refusal)
+  }
+  const checked = { checked_at: Date.now(), error, updated_at: Date.now() }
+  await db.updateTable('connection').set(checked).where('id', '=', row.id).execute()
+  return { ...row, ...checked }
+}
+
+/** AppError not_found, also for another installation's. */
+export async function getConnection(db: Db, of: { installationId: string; id: string }): Promise<Row<'connection'>> {
+  const row = await db
+    .selectFrom('connection')
+    .selectAll()
+    .where('id', '=', of.id)
+    .where('installation_id', '=', of.installationId)
+    .executeTakeFirst()
+  if (!row) throw new AppError('not_found', `There is no connection ${of.id}`)
+  return row
+}
+
+export async function listConnections(db: Db, installationId: string): Promise<Row<'connection'>[]> {
+  return await db.selectFrom('connection').selectAll().where('installation_id', '=', installationId).orderBy('id', 'desc').execute()
+}
+
+export function openConnection(db: Db, deps: ConnectionDeps, row: Row<'connection'>): OpenConnection {
+  const connector = requireConnector(row.connector)
+  const settings = parseSettings(connector, JSON.parse(row.settings_json))
+  const context = (signal: AbortSignal): ConnectorContext => contextOf(deps.guard, signal, secretOf(db, deps, row))
+  const lacking = (what: string): AppError => new AppError('invalid', `${connector.title(settings)} cannot ${what}.`)
+  return {
+    row,
+    system: connector.title(settings),
+    connector,
+    async fields(target, signal) {
+      if (!connector.fields) throw lacking('name its fields')
+      return await ownRefusal(connector.fields(target, settings, context(signal)))
+    },
+    async prepare(shape, signal) {
+      if (connector.prepare) await ownRefusal(connector.prepare(shape, settings, context(signal)))
+    },
+    async push(shape, changes, signal) {
+      if (!connector.push) throw lacking('be written to')
+      return await ownRefusal(connector.push(shape, changes, settings, context(signal)))
+    },
+    async *pull(source, since, signal) {
+      if (!connector.pull) throw lacking('be read from')
+      const pages = connector.pull(source, since, settings, context(signal))[Symbol.asyncIterator]()
+      try {
+        for (;;) {
+          const { value, done } = await ownRefusal(pages.next())
+          if (done) return
+          yield value
+        }
+      } finally {
+        await pages.return?.()
+      }
+    }
+  }
+}
+
+export function systemOf(row: Pick<Row<'connection'>, 'connector' | 'settings_json'>): string {
+  const connector = findConnector(row.connector)
+  const settings = connector?.settings.safeParse(JSON.parse(row.settings_json))
+  return connector && settings?.success ? connector.title(settings.data) : row.connector
+}
+
+export interface ConnectorView {
+  id: string
+  support: string
+  directions: ('outbound' | 'inbound')[]
+  settings: Record<string, unknown>
+  secrets: string[]
+}
+
+export function connectorViews(): ConnectorView[] {
+  return connectors.map(connector => ({
+    id: connector.id,
+    support: connector.support,
+    directions: [...(connector.push ? ['outbound' as const] : []), ...(connector.pull ? ['inbound' as const] : [])],
+    settings: z.toJSONSchema(connector.settings, { io: 'input' }),
+    secrets: [...connector.secrets]
+  }))
+}
+
+/** Message and remedy in one line, as rows keep it. */
+export function words(error: AppError): string {
+  return error.remedy ? `${error.message} ${error.remedy}` : error.message
+}
+
+/** From here on `unauthorized` means the stack's token alone: a database that refuses its own credential is `forbidden`. */
+export async function ownRefusal<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer
+  } catch (error) {
+    if (!isAppError(error, 'unauthorized')) throw error
+    throw new AppError('forbidden', error.message, { cause: error, ...(error.remedy ? { remedy: error.remedy } : {}) })
+  }
+}
+
+function requireConnector(id: string): Connector {
+  const connector = findConnector(id)
+  if (connector) return connector
+  throw new AppError('invalid', `There is no connector "${id}".`, {
+    remedy: `Connectors: ${connectors.map(known => known.id).join(', ')}.`,
+    fields: { connector: ['unknown'] }
+  })
+}
+
+function parseSettings(connector: Connector, settings: unknown): unknown {
+  const parsed = connector.settings.safeParse(settings)
+  if (parsed.success) return parsed.data
+  const fields: Record<string, string[]> = {}
+  for (const issue of parsed.error.issues) (fields[['settings', ...issue.path].join('.')] ??= []).push(issue.message)
+  throw new AppError(
+    'invalid',
+    `The settings are not complete: ${Object.entries(fields)
+      .map(([name, says]) => `${name} ${says.join(', ')}`)
+      .join('; ')}.`,
+    { fields }
+  )
+}
+
+function contextOf(guard: Guard, signal: AbortSignal, secret: (name: string) => Promise<string | null>): ConnectorContext {
+  return {
+    fetch: guard.fetch,
+    resolve: guard.resolve,
+    file: guard.file,
+    signal,
+    async secret(name) {
+      const value = await secret(name)
+      if (value === null) throw new AppError('not_found', `The connection has no secret "${name}".`)
+      return value
+    }
+  }
+}
+
+function secretOf(db: Db, deps: ConnectionDeps, row: Row<'connection'>): (name: string) => Promise<string | null> {
+  const secrets = JSON.parse(row.secrets_json) as FieldValues
+  return async name => {
+    const id = secrets[name]
+    return typeof id === 'string' ? await deps.vault.reveal(db, id, 'connection') : null
+  }
+}
+
+async function refuseForeignFile(db: Db, guard: Guard, organizationId: string, settings: unknown): Promise<void> {
+  const file = fileOf(settings)
+  if (file === null) return
+  const path = guard.file(file)
+  const others = await db
+    .selectFrom('connection')
+    .select('settings_json')
+    .where('organization_id', '!=', organizationId)
+    .where('settings_json', 'like', '%"file"%')
+    .execute()
+  const taken = others.map(other => fileOf(JSON.parse(other.settings_json))).some(other => other !== null && guard.file(other) === path)
+  if (taken)
+    throw new AppError('forbidden', `The file ${file} cannot be used.`, {
+      remedy: 'Name another file.',
+      fields: { 'settings.file': ['cannot be used'] }
+    })
+}
+
+function fileOf(settings: unknown): string | null {
+  return settings !== null && typeof settings === 'object' && 'file' in settings && typeof settings.file === 'string' ? settings.file : null
+}

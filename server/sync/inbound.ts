@@ -1,0 +1,292 @@
+// A run of an inbound sync: records of a source into entries. A record whose hash equals its link's costs nothing. Before each
+// write an intent commits; whatever happens then, the entry is found again by the unique field that holds the record's key, so
+// that no record ever gets two entries. It never deletes an entry.
+import { setTimeout as wait } from 'node:timers/promises'
+import type { SourceRecord } from '../connectors/connector.ts'
+import { isOutcomeUnknown } from '../contentstack/cma.ts'
+import { cmaErrorOf } from '../contentstack/refusal.ts'
+import type { ContentType, Entry, StackClient } from '../contentstack/stack.ts'
+import type { Db } from '../database/database.ts'
+import type { Row } from '../database/schema.ts'
+import { AppError, isAppError } from '../errors.ts'
+import type { OpenConnection } from './connections.ts'
+import { dropIntent, intend, openIntents } from './intents.ts'
+import { type EntryFields, holds, projectionHash, recordFields, recordHash } from './inward.ts'
+import { findLinks, keepLink, type LinkRow, markSeen } from './links.ts'
+import type { Mapping } from './mapping.ts'
+import { planInbound } from './plan.ts'
+import { advanceRun, type Counters, noCounters, type RunRow } from './runs.ts'
+import { type InboundOptions, inboundOptions, type SyncRow } from './sync.ts'
+
+/** One inbound sync, opened for work. */
+export interface Inbound {
+  sync: SyncRow
+  mapping: Mapping[]
+  contentType: ContentType
+  connection: OpenConnection
+  stack: StackClient
+  /** The stack's master locale: what an external system brings is written there. */
+  locale: string
+  signal: AbortSignal
+  /** Longest that a write may still be under way after its process died: only then is an absent entry really absent. */
+  settleSeconds: number
+  /** The last try of the job: a record that Contentstack answers with errors of its own then stands aside. */
+  lastTry: boolean
+}
+
+interface Work extends Inbound {
+  options: InboundOptions
+  run: RunRow
+}
+
+/** Records written at once: enough to use ten writes a second at usual latencies. */
+const concurrency = 4
+/** Keys in one look-up: keeps the address of the request below 8 kB. */
+const keysPerLookup = 40
+
+/** 'slice' when `until` has passed: there is more to do. Throws RunMoved; AppError as stack and connector do. */
+export async function runInbound(db: Db, inbound: Inbound, run: RunRow, until: number): Promise<'done' | 'slice'> {
+  const { sync, mapping, connection, signal } = inbound
+  const work: Work = { ...inbound, options: inboundOptions(sync), run }
+  const { table, key, cursorColumn } = work.options
+  const source = {
+    target: table,
+    key,
+    fields: mapping.map(row => ({ name: row.from, type: row.type })),
+    ...(cursorColumn ? { cursor: cursorColumn } : {})
+  }
+  const since: unknown = JSON.parse(run.checkpoint_json ?? (cursorColumn ? await lastCheckpoint(db, sync) : null) ?? 'null')
+  for await (const page of connection.pull(source, since, signal)) {
+    const finished = await writePage(db, work, page.records, until)
+    if (!finished) return 'slice'
+    const checkpoint = JSON.stringify(page.checkpoint)
+    await db.transaction().execute(trx => advanceRun(trx, run, noCounters(), { checkpoint }))
+    run.checkpoint_json = checkpoint
+    if (Date.now() > until && page.snapshotComplete !== true) return 'slice'
+  }
+  return 'done'
+}
+
+/** A cursor goes on where the last run that ended left it. */
+async function lastCheckpoint(db: Db, sync: SyncRow): Promise<string | null> {
+  const last = await db
+    .selectFrom('run')
+    .select('checkpoint_json')
+    .where('sync_id', '=', sync.id)
+    .where('status', 'in', ['success', 'partial'])
+    .where('checkpoint_json', 'is not', null)
+    .orderBy('id', 'desc')
+    .executeTakeFirst()
+  return last?.checkpoint_json ?? null
+}
+
+/** False when time ran out: what is done is done, the page is read again. */
+async function writePage(db: Db, work: Work, records: readonly SourceRecord[], until: number): Promise<boolean> {
+  const { sync, mapping, run, locale } = work
+  const links = await findLinks(
+    db,
+    sync,
+    locale,
+    records.map(record => record.key)
+  )
+  const todo: { record: SourceRecord; hash: string; link: LinkRow | undefined }[] = []
+  const skipped: string[] = []
+  const twice = new Set<string>()
+  const met = new Set<string>()
+  for (const record of records) {
+    if (met.has(record.key)) twice.add(record.key)
+    met.add(record.key)
+    const link = links.get(record.key)
+    // Done before this page was broken off.
+    if (link?.last_run_id === run.id) continue
+    const hash = recordHash(record, mapping)
+    if (planInbound(hash, link, sync.revision) === 'skip') skipped.push(record.key)
+    else todo.push({ record, hash, link })
+  }
+  if (skipped.length > 0) {
+    await db.transaction().execute(async trx => {
+      await markSeen(trx, sync, locale, skipped, run.id)
+      await advanceRun(trx, run, { ...noCounters(), read: skipped.length, skipped: skipped.length })
+    })
+  }
+  const intents = await openIntents(
+    db,
+    sync,
+    locale,
+    todo.map(({ record }) => record.key)
+  )
+  await settled(work, [...intents.values()])
+  const known = await lookUp(
+    work,
+    todo.filter(({ link }) => !link?.entry_uid).map(({ record }) => record.key)
+  )
+  return await eachAtOnce(todo, until, work.signal, async ({ record, hash, link }) => {
+    const outcome = twice.has(record.key)
+      ? { error: `Two records of the source share the key "${record.key}".` }
+      : await writeRecord(db, work, record, hash, link, known.get(record.key) ?? null, intents.get(record.key))
+    await keep(db, work, record, hash, link, outcome)
+  })
+}
+
+type Written = { entry: Entry; fields: EntryFields; wrote: boolean; conflict?: string } | { error: string }
+
+async function writeRecord(
+  db: Db,
+  work: Work,
+  record: SourceRecord,
+  hash: string,
+  link: LinkRow | undefined,
+  found: Entry | null,
+  intent: Row<'intent'> | undefined
+): Promise<Written> {
+  const { contentType, stack, locale, sync } = work
+  try {
+    const fields = recordFields(record, work.mapping, contentType)
+    let entry = found
+    // An update whose answer nobody heard, or an adopted entry: look before writing.
+    if (!entry && link?.entry_uid && intent) entry = await stack.entry(sync.content_type, link.entry_uid, { locale })
+    if (entry && holds(entry, fields, contentType)) return { entry, fields, wrote: false }
+    const uid = entry?.uid ?? link?.entry_uid
+    if (uid) {
+      const expected = entry?._version ?? link?.version ?? null
+      await intend(db, sync, { locale, key: record.key, entryUid: uid, hash, expected })
+      const updated = await update(work, uid, fields)
+      if (updated) return { entry: updated, fields, wrote: true, ...conflictOf(updated, expected) }
+      // Deleted in the CMS: the record is still there, so it becomes an entry again.
+    }
+    await intend(db, sync, { locale, key: record.key, entryUid: null, hash, expected: null })
+    return await create(work, record, fields)
+  } catch (error) {
+    if (isAppError(error, 'invalid') || isAppError(error, 'conflict')) return { error: refusalWords(error) }
+    if (isAppError(error, 'upstream') && (cmaErrorOf(error)?.status ?? 0) >= 500 && work.lastTry) return { error: error.message }
+    throw error
+  }
+}
+
+async function create(work: Work, record: SourceRecord, fields: EntryFields): Promise<Written> {
+  const { stack, sync, locale, contentType } = work
+  try {
+    return { entry: await stack.createEntry(sync.content_type, fields, { locale }), fields, wrote: true }
+  } catch (error) {
+    const exists = cmaErrorOf(error)?.errorCode === 119 && cmaErrorOf(error)?.errors[work.options.externalIdField] !== undefined
+    if (!exists && !isOutcomeUnknown(error)) throw error
+    // It may have been made, or have stood there all along; a look-up may lag behind.
+    const entry = await found(work, record.key)
+    if (!entry && !exists) throw error
+    if (!entry)
+      throw new AppError(
+        'invalid',
+        `Contentstack says that an entry with ${work.options.externalIdField} "${record.key}" exists, but none can be found.`
+      )
+    if (holds(entry, fields, contentType)) return { entry, fields, wrote: !exists }
+    const updated = await update(work, entry.uid, fields)
+    if (!updated) throw new AppError('upstream', `The entry of "${record.key}" went away while it was written.`, { cause: error })
+    return { entry: updated, fields, wrote: true }
+  }
+}
+
+/** null: the entry is gone. */
+async function update(work: Work, uid: string, fields: EntryFields): Promise<Entry | null> {
+  const { stack, sync, locale, contentType } = work
+  try {
+    return await stack.updateEntry(sync.content_type, uid, fields, { locale })
+  } catch (error) {
+    if (isAppError(error, 'not_found')) return null
+    if (!isOutcomeUnknown(error)) throw error
+    const entry = await stack.entry(sync.content_type, uid, { locale })
+    if (entry && holds(entry, fields, contentType)) return entry
+    throw error
+  }
+}
+
+/** Link, counters and the intent's end commit together. */
+async function keep(db: Db, work: Work, record: SourceRecord, hash: string, link: LinkRow | undefined, outcome: Written): Promise<void> {
+  const { sync, run, locale, contentType } = work
+  const failed = 'error' in outcome
+  const counters: Counters = { ...noCounters(), read: 1, ...(failed ? { failed: 1 } : outcome.wrote ? { written: 1 } : { skipped: 1 }) }
+  await db.transaction().execute(async trx => {
+    await keepLink(trx, sync, {
+      locale,
+      external_id: record.key,
+      entry_uid: failed ? (link?.entry_uid ?? '') : outcome.entry.uid,
+      source_hash: failed ? (link?.source_hash ?? '') : hash,
+      stack_hash: failed ? (link?.stack_hash ?? '') : projectionHash(outcome.entry, outcome.fields, contentType),
+      version: failed ? (link?.version ?? 0) : outcome.entry._version,
+      status: failed ? 'failed' : 'synced',
+      error: failed ? outcome.error : (outcome.conflict ?? null),
+      cause: `run ${run.id}`,
+      last_run_id: run.id,
+      wrote: !failed
+    })
+    await dropIntent(trx, sync, { locale, key: record.key })
+    await advanceRun(trx, run, counters)
+  })
+}
+
+/** No optimistic concurrency at Contentstack: what happened in between shows in the version that comes back. */
+function conflictOf(entry: Entry, expected: number | null): { conflict?: string } {
+  if (expected === null || expected === 0 || entry._version === expected + 1) return {}
+  return { conflict: `Version ${entry._version - 1} in Contentstack was made by somebody else; this sync wrote over its mapped fields.` }
+}
+
+/** Entries by the keys they hold. */
+async function lookUp(work: Work, keys: readonly string[]): Promise<Map<string, Entry>> {
+  const { stack, sync, locale, options } = work
+  const byKey = new Map<string, Entry>()
+  for (let index = 0; index < keys.length; index += keysPerLookup) {
+    const part = keys.slice(index, index + keysPerLookup)
+    const { entries } = await stack.entriesPage(sync.content_type, {
+      locale,
+      query: { [options.externalIdField]: { $in: part } },
+      limit: 100
+    })
+    for (const entry of entries) {
+      const key = entry[options.externalIdField]
+      // Without upper and lower case a query may find more than it was asked for.
+      if (typeof key === 'string' && part.includes(key)) byKey.set(key, entry)
+    }
+  }
+  return byKey
+}
+
+async function found(work: Work, key: string): Promise<Entry | null> {
+  for (const pause of [0, 300, 1_000, 2_000]) {
+    if (pause > 0) await wait(pause, undefined, { signal: work.signal })
+    const entry = (await lookUp(work, [key])).get(key)
+    if (entry) return entry
+  }
+  return null
+}
+
+/** A process may have died with a write on its way: until that has surely landed or not, an absent entry proves nothing. */
+async function settled(work: Work, intents: readonly Row<'intent'>[]): Promise<void> {
+  const youngest = Math.max(0, ...intents.map(intent => intent.created_at))
+  const rest = youngest + work.settleSeconds * 1000 - Date.now()
+  if (rest > 0) await wait(rest, undefined, { signal: work.signal })
+}
+
+/** False when time ran out before all were done. The first error stops the rest and is thrown once those under way are done. */
+async function eachAtOnce<T>(items: readonly T[], until: number, signal: AbortSignal, run: (item: T) => Promise<void>): Promise<boolean> {
+  let next = 0
+  let error: unknown
+  const worker = async (): Promise<void> => {
+    while (next < items.length && error === undefined && Date.now() <= until) {
+      signal.throwIfAborted()
+      const item = items[next++] as T
+      try {
+        await run(item)
+      } catch (refusal) {
+        error ??= refusal
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: concurrency }, worker))
+  if (error !== undefined) throw error
+  return next >= items.length
+}
+
+/** The CMS's own words, field by field. */
+function refusalWords(error: AppError): string {
+  const fields = Object.entries(error.fields ?? {}).map(([field, says]) => `${field} ${says.join(' ')}`)
+  return fields.length > 0 ? `${error.message} (${fields.join('; ')})` : error.message
+}

@@ -1,0 +1,233 @@
+// A run of an outbound sync: every entry of its content type, locale by locale, carried to its table. The next page is read
+// while this one is written. Webhooks do the rest of the time; after the listing, what changed during it is looked at once more,
+// and rows whose entries were met no longer are looked up one by one and removed.
+import { databaseNow } from '../database/clock.ts'
+import type { Db } from '../database/database.ts'
+import type { StackClient } from '../contentstack/stack.ts'
+import { enqueueRecords } from './record-jobs.ts'
+import { carry, type Carried, type Current, type Outbound } from './carry.ts'
+import { listEntries, type ListedPage } from './listing.ts'
+import { markSeen } from './links.ts'
+import { destinationKey } from './outward.ts'
+import { deletesAllowed } from './plan.ts'
+import { advanceRun, type Counters, noCounters, type RunRow } from './runs.ts'
+import { localesOf, type SyncRow } from './sync.ts'
+
+interface Checkpoint {
+  locales: string[]
+  /** Index of the locale under way; as many as there are = the listing is done. */
+  at: number
+  phase: 'scan' | 'delta'
+  after: string | null
+  /** Pages of this locale so far. */
+  pages: number
+  /** Entries counted in the locales before. */
+  counted: number
+}
+
+/** How far the CMS's clock may be off, and a webhook late. */
+const overlapMilliseconds = 5 * 60_000
+
+/**
+ * 'slice' when `until` has passed: there is more to do, from the checkpoint. A text: done, but something needs a person.
+ * Throws RunMoved when the run was paused, cancelled or moved; AppError as stack and connector do.
+ */
+export async function runOutbound(
+  db: Db,
+  outbound: Outbound,
+  stack: StackClient,
+  run: RunRow,
+  until: number
+): Promise<'done' | 'slice' | { needsPerson: string }> {
+  let at = await beginning(stack, outbound.sync, run)
+  while (at.at < at.locales.length) {
+    const locale = at.locales[at.at] ?? ''
+    if (at.phase === 'scan') {
+      for await (const { page, readAt } of ahead(db, listEntries(stack, { contentType: outbound.sync.content_type, locale }, at.after))) {
+        const records = page.entries.map((entry): Current => ({ entryUid: entry.uid, entry: entry.locale === locale ? entry : null }))
+        const next: Checkpoint = page.last ? afterScan(at, page) : { ...at, after: page.after, pages: at.pages + 1 }
+        // An order that cannot be resumed begins its locale again; what it has carried is skipped by its links.
+        await keepPage(
+          db,
+          outbound,
+          run,
+          locale,
+          records,
+          readAt,
+          page.after === null && !page.last ? { ...next, after: null, pages: 0 } : next,
+          totalOf(at, page)
+        )
+        at = next
+        if (Date.now() > until && !page.last && page.after !== null) return 'slice'
+      }
+    } else {
+      await delta(db, outbound, stack, run, locale)
+      const next: Checkpoint = { ...at, at: at.at + 1, phase: 'scan', after: null, pages: 0 }
+      run.checkpoint_json = await db.transaction().execute(trx => move(trx, run, noCounters(), next))
+      at = next
+    }
+    outbound.signal.throwIfAborted()
+    if (Date.now() > until && at.at < at.locales.length) return 'slice'
+  }
+  return await removeVanished(db, outbound, stack, run)
+}
+
+async function beginning(stack: StackClient, sync: SyncRow, run: RunRow): Promise<Checkpoint> {
+  if (run.checkpoint_json !== null) return JSON.parse(run.checkpoint_json) as Checkpoint
+  const wanted = localesOf(sync)
+  const locales = wanted.length > 0 ? wanted : (await stack.locales()).map(locale => locale.code)
+  return { locales, at: 0, phase: 'scan', after: null, pages: 0, counted: 0 }
+}
+
+/** A listing of one page is a single moment; a longer one is followed by what changed during it. */
+function afterScan(at: Checkpoint, page: ListedPage): Checkpoint {
+  const counted = at.counted + (page.total ?? 0)
+  return at.pages === 0 ? { ...at, at: at.at + 1, after: null, pages: 0, counted } : { ...at, phase: 'delta', after: null, counted }
+}
+
+/** Every locale lists every entry, fallbacks included: the first page tells the size of all. */
+function totalOf(at: Checkpoint, page: ListedPage): number | undefined {
+  return page.total === null ? undefined : at.counted + page.total * (at.locales.length - at.at)
+}
+
+async function keepPage(
+  db: Db,
+  outbound: Outbound,
+  run: RunRow,
+  locale: string,
+  records: Current[],
+  readAt: number,
+  next: Checkpoint,
+  total: number | undefined
+): Promise<void> {
+  const { sync } = outbound
+  const cause = `run ${run.id}`
+  let left = ''
+  await carry(db, outbound, locale, records, { cause, runId: run.id, readAt }, async (trx, carried) => {
+    await markSeen(
+      trx,
+      sync,
+      locale,
+      [...carried.skipped, ...carried.busy].map(uid => destinationKey(uid, locale)),
+      run.id
+    )
+    // A live job is at these: it may have begun before our read, so it looks again once it is done.
+    await enqueueRecords(
+      trx,
+      sync,
+      carried.busy.map(entryUid => ({ entryUid, locale })),
+      { lane: 'live', cause }
+    )
+    left = await move(trx, run, countersOf(records.length, carried), next, total)
+  })
+  run.checkpoint_json = left
+}
+
+/** Ids and versions only: whatever does not match its link is carried by a record job. */
+async function delta(db: Db, outbound: Outbound, stack: StackClient, run: RunRow, locale: string): Promise<void> {
+  const { sync } = outbound
+  const since = new Date((run.started_at ?? run.created_at) - overlapMilliseconds).toISOString()
+  const listing = { contentType: sync.content_type, locale, where: { updated_at: { $gte: since } }, only: ['uid', '_version', 'locale'] }
+  for await (const page of listEntries(stack, listing, null)) {
+    const entries = page.entries.filter(entry => entry.locale === undefined || entry.locale === locale)
+    if (entries.length === 0) continue
+    const versions = new Map(
+      (
+        await db
+          .selectFrom('link')
+          .select(['entry_uid', 'version'])
+          .where('link_set_id', '=', sync.link_set_id)
+          .where('branch', '=', sync.branch)
+          .where('locale', '=', locale)
+          .where(
+            'external_id',
+            'in',
+            entries.map(entry => destinationKey(entry.uid, locale))
+          )
+          .execute()
+      ).map(link => [link.entry_uid, link.version])
+    )
+    const moved = entries.filter(entry => (versions.get(entry.uid) ?? 0) < entry._version).map(entry => ({ entryUid: entry.uid, locale }))
+    await db.transaction().execute(trx => enqueueRecords(trx, sync, moved, { lane: 'backfill', cause: `run ${run.id}` }))
+  }
+}
+
+/** Rows that a complete listing did not meet. Each is asked for by its uid before it goes; too many at once go past a person. */
+async function removeVanished(db: Db, outbound: Outbound, stack: StackClient, run: RunRow): Promise<'done' | { needsPerson: string }> {
+  const { sync } = outbound
+  const ofSync = db
+    .selectFrom('link')
+    .where('link_set_id', '=', sync.link_set_id)
+    .where('branch', '=', sync.branch)
+    .where('status', '!=', 'deleted')
+  const vanished = await ofSync
+    .select(['entry_uid', 'locale'])
+    .where(eb => eb.or([eb('last_run_id', 'is', null), eb('last_run_id', '!=', run.id)]))
+    // Written by a live job since the run began: no listing could have met it.
+    .where('synced_at', '<', run.started_at ?? run.created_at)
+    .execute()
+  if (vanished.length === 0) return 'done'
+  const linked = Number((await ofSync.select(eb => eb.fn.countAll<number>().as('count')).executeTakeFirst())?.count ?? 0)
+  if (vanished.length > deletesAllowed(linked)) {
+    return {
+      needsPerson: `${vanished.length} of ${linked} rows have no entry any more, which is more than a run removes by itself. They were left as they are: check that the content type and its locales are still right.`
+    }
+  }
+  for (const { entry_uid: entryUid, locale } of vanished) {
+    const readAt = await databaseNow(db)
+    const entry = await stack.entry(sync.content_type, entryUid, { locale })
+    const record = { entryUid, entry: entry?.locale === locale ? entry : null }
+    await carry(db, outbound, locale, [record], { cause: `run ${run.id}`, runId: run.id, readAt }, async (trx, carried) => {
+      await enqueueRecords(
+        trx,
+        sync,
+        carried.busy.map(uid => ({ entryUid: uid, locale })),
+        { lane: 'live', cause: `run ${run.id}` }
+      )
+      await advanceRun(trx, run, { ...countersOf(0, carried), skipped: 0 })
+    })
+  }
+  return 'done'
+}
+
+function countersOf(read: number, carried: Carried): Counters {
+  return {
+    read,
+    written: carried.written.length,
+    skipped: carried.skipped.length + carried.busy.length,
+    failed: carried.failed.length,
+    deleted: carried.deleted.length
+  }
+}
+
+async function move(trx: Db, run: RunRow, counters: Counters, next: Checkpoint, total?: number): Promise<string> {
+  const checkpoint = JSON.stringify(next)
+  await advanceRun(trx, run, counters, { checkpoint, ...(total === undefined ? {} : { total }) })
+  return checkpoint
+}
+
+/** The next page is on its way while the caller works on this one; one page, no more, so that live work finds slots. */
+async function* ahead(db: Db, pages: AsyncGenerator<ListedPage>): AsyncGenerator<{ page: ListedPage; readAt: number }> {
+  const read = async (): Promise<{ page: ListedPage | null; readAt: number }> => {
+    const readAt = await databaseNow(db)
+    const { value, done } = await pages.next()
+    return { page: done ? null : value, readAt }
+  }
+  let next = read()
+  // Its failure is met when it is awaited; until then it must not count as unhandled.
+  next.catch(() => {})
+  try {
+    for (;;) {
+      const { page, readAt } = await next
+      if (page === null) return
+      if (!page.last) {
+        next = read()
+        next.catch(() => {})
+      } else next = Promise.resolve({ page: null, readAt: 0 })
+      yield { page, readAt }
+    }
+  } finally {
+    await next.catch(() => {})
+    await pages.return(undefined)
+  }
+}

@@ -1,0 +1,116 @@
+// A sync: what moves, which way, when. This file owns its row; creating is create.ts, doing is outbound.ts and inbound.ts.
+//
+//   active -> paused   by a person; its runs pause, its waiting jobs are dropped
+//   paused -> active   by a person; what happened meanwhile is found by a run from the beginning
+import { type Actor, appendAudit } from '../audit/audit.ts'
+import type { Db } from '../database/database.ts'
+import type { Row } from '../database/schema.ts'
+import { AppError } from '../errors.ts'
+import type { StackUse } from '../installations/credentials.ts'
+import type { StackClient } from '../contentstack/stack.ts'
+import { cancelJobs } from '../jobs/queue.ts'
+import type { Vault } from '../vault/vault.ts'
+import type { ConnectionDeps } from './connections.ts'
+import type { Mapping } from './mapping.ts'
+import { restartRun, runKey, startRun } from './runs.ts'
+
+export type SyncRow = Row<'sync'>
+
+export interface SyncDeps extends ConnectionDeps {
+  /** A ready client of the installation's stack. Throws AppError unauthorized when no token stands. */
+  stackFor(installationId: string, use: StackUse): Promise<StackClient>
+}
+
+export interface OutboundOptions {
+  table: string
+  source: 'draft'
+}
+
+export interface InboundOptions {
+  table: string
+  /** The source's column that holds the record's key. */
+  key: string
+  /** The entry's field that holds it. */
+  externalIdField: string
+  cursorColumn?: string
+}
+
+export const mappingOf = (sync: SyncRow): Mapping[] => JSON.parse(sync.mapping_json) as Mapping[]
+export const localesOf = (sync: SyncRow): string[] => JSON.parse(sync.locales_json) as string[]
+export const outboundOptions = (sync: SyncRow): OutboundOptions => JSON.parse(sync.options_json) as OutboundOptions
+export const inboundOptions = (sync: SyncRow): InboundOptions => JSON.parse(sync.options_json) as InboundOptions
+export const syncObject = (sync: Pick<SyncRow, 'id' | 'name'>) => ({ kind: 'sync', id: sync.id, name: sync.name })
+
+/** AppError not_found, also for another installation's. */
+export async function getSync(db: Db, of: { installationId: string; id: string }): Promise<SyncRow> {
+  const sync = await findSync(db, of.id)
+  if (!sync || sync.installation_id !== of.installationId) throw new AppError('not_found', `There is no sync ${of.id}`)
+  return sync
+}
+
+/** For jobs, which carry no tenant. */
+export async function findSync(db: Db, id: string): Promise<SyncRow | undefined> {
+  return await db.selectFrom('sync').selectAll().where('id', '=', id).executeTakeFirst()
+}
+
+/** A second pause is as good as the first. */
+export async function pauseSync(
+  db: Db,
+  deps: { vault: Vault },
+  input: { installationId: string; id: string; actor: Actor }
+): Promise<SyncRow> {
+  return await db.transaction().execute(async trx => {
+    const sync = await getSync(trx, input)
+    if (sync.state === 'paused') return sync
+    const paused = { state: 'paused' as const, paused_reason: `Paused by ${input.actor.name}.`, updated_at: Date.now() }
+    await trx.updateTable('sync').set(paused).where('id', '=', sync.id).execute()
+    await trx
+      .updateTable('run')
+      .set({ status: 'paused' })
+      .where('sync_id', '=', sync.id)
+      .where('status', 'in', ['queued', 'running'])
+      .execute()
+    await cancelJobs(trx, { key: runKey(sync.id) })
+    await appendAudit(trx, deps.vault, {
+      organizationId: sync.organization_id,
+      actor: input.actor,
+      action: 'sync.paused',
+      object: syncObject(sync)
+    })
+    return { ...sync, ...paused }
+  })
+}
+
+/** Begins a run: changes that came while it was paused were not kept. */
+export async function resumeSync(
+  db: Db,
+  deps: { vault: Vault },
+  input: { installationId: string; id: string; actor: Actor }
+): Promise<SyncRow> {
+  return await db.transaction().execute(async trx => {
+    const sync = await getSync(trx, input)
+    if (sync.state === 'active') return sync
+    const active = { ...sync, state: 'active' as const, paused_reason: null, updated_at: Date.now() }
+    await trx
+      .updateTable('sync')
+      .set({ state: active.state, paused_reason: null, updated_at: active.updated_at })
+      .where('id', '=', sync.id)
+      .execute()
+    const paused = await trx
+      .selectFrom('run')
+      .selectAll()
+      .where('sync_id', '=', sync.id)
+      .where('status', '=', 'paused')
+      .orderBy('id', 'desc')
+      .executeTakeFirst()
+    if (paused) await restartRun(trx, paused)
+    else await startRun(trx, { sync: active, cause: 'reconcile', causedBy: input.actor.name })
+    await appendAudit(trx, deps.vault, {
+      organizationId: sync.organization_id,
+      actor: input.actor,
+      action: 'sync.resumed',
+      object: syncObject(sync)
+    })
+    return active
+  })
+}

@@ -1,135 +1,188 @@
-// Taking jobs, giving them back and settling them: the statements of the worker. Each settles only with the token of its own
-// lease, so that a process that froze past its lease cannot overwrite what its successor did.
+// The statements by which a worker takes jobs and gives them back: claim, renew, settle, recover. Each acts only on what its
+// lease token still owns, so a worker that was away too long cannot disturb the one that took over. Runs nothing itself.
+//
+// What may be claimed in a lane: ready, due, its group not on hold, and the first unfinished job of its key. Whose turn it is:
+// the group with the fewest running comes first, then the groups in turn behind the one served last, and within a group the
+// oldest due job. Both statements hop from group to group along the index job_due instead of reading all that waits, so a
+// backlog of a hundred thousand in one group costs the others nothing.
 import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 import { nowExpression } from '../database/clock.ts'
 import { type Db, dialectOf } from '../database/database.ts'
 import type { Row } from '../database/schema.ts'
+import type { Lane } from './job.ts'
 
 export type ClaimedJob = Row<'job'> & { lease_token: string }
 
-export interface Lease {
-  id: number
-  token: string
+export interface Claim {
+  lane: Lane
+  /** At most so many. */
+  limit: number
+  leaseSeconds: number
+  /** The group served last in this lane. */
+  after: string
+  /** Treat run_at up to this as due; the database's now when left out. */
+  until?: number | undefined
 }
 
-export const leaseMs = 30_000
+/** Takes up to `limit` jobs of a lane: they are `running`, their attempt counted, leased under one new token. Oldest first. */
+export async function claimJobs(db: Db, claim: Claim): Promise<ClaimedJob[]> {
+  const rows = dialectOf(db) === 'postgres' ? await claimOnPostgres(db, claim) : await claimOnSqlite(db, claim)
+  return rows.sort((one, other) => one.run_at - other.run_at || one.id - other.id)
+}
 
-/** How many due jobs are looked at to be fair between groups; behind a longer queue the oldest of each lane come first. */
-const horizon = 400
-
-/**
- * Up to `limit` jobs: people before live before backfill, groups in turn within a lane, ids in order within a group. Eligible is a
- * due job of a known kind, not on hold, without an unfinished predecessor of its key.
- */
-export async function claimJobs(db: Db, options: { kinds: readonly string[]; limit: number; dueUntil?: number }): Promise<ClaimedJob[]> {
-  const { kinds, limit } = options
-  if (kinds.length === 0 || limit <= 0) return []
-  const now = nowExpression(db)
-  const due = options.dueUntil === undefined ? now : sql<number>`${options.dueUntil}`
-  const token = randomUUID()
-  const lock = dialectOf(db) === 'postgres' ? sql`for update of chosen skip locked` : sql``
+async function claimOnSqlite(db: Db, { lane, limit, leaseSeconds, after, until }: Claim): Promise<ClaimedJob[]> {
+  const now = Date.now()
   const { rows } = await sql<ClaimedJob>`
-    update job set state = 'running', attempt = attempt + 1, lease_token = ${token}, lease_until = ${now} + ${leaseMs}
-    where id in (
-      select chosen.id from job chosen
-      where chosen.state = 'ready' and chosen.id in (
-        select id from (
-          select id, rank, row_number() over (partition by rank, group_id order by id) as turn from (
-            select j.id, j.group_id, case j.lane when 'people' then 0 when 'live' then 1 else 2 end as rank
-            from job j
-            where j.state = 'ready' and j.run_at <= ${due} and j.kind in (${sql.join(kinds)})
-              and (j.group_id is null or j.group_id not in (select group_id from job_hold))
-              and (j."key" is null or not exists (
-                select 1 from job earlier where earlier."key" = j."key" and earlier.id < j.id and earlier.finished_at is null))
-            order by rank, j.id limit ${horizon}
-          ) eligible
-        ) turns order by rank, turn, id limit ${limit}
-      ) ${lock}
-    )
+    with recursive
+      turn (group_id) as (
+        select min(group_id) from job where state = 'ready' and lane = ${lane}
+        union all
+        select (select min(group_id) from job where state = 'ready' and lane = ${lane} and group_id > turn.group_id)
+        from turn where turn.group_id is not null
+      ),
+      eligible as (
+        select job.id, job.group_id,
+          row_number() over (partition by job.group_id order by job.run_at, job.id)
+            + (select count(*) from job as busy where busy.state = 'running' and busy.group_id = job.group_id) as place
+        from turn cross join job
+        where turn.group_id not in (select group_id from job_hold)
+          and job.id in (
+            select due.id from job as due
+            where due.state = 'ready' and due.lane = ${lane} and due.group_id = turn.group_id and due.run_at <= ${until ?? now}
+              and (due.key is null
+                or due.id = (select head.id from job as head where head.key = due.key and head.finished_at is null order by head.id limit 1))
+            order by due.run_at, due.id
+            limit ${limit}
+          )
+      )
+    update job set state = 'running', attempt = attempt + 1, unique_key = null,
+      lease_token = ${randomUUID()}, lease_until = ${now + leaseSeconds * 1000}
+    where id in (select id from eligible order by place, group_id <= ${after}, group_id limit ${limit})
     returning *`.execute(db)
-  return rows.toSorted((a, b) => rankOf(a) - rankOf(b) || a.id - b.id)
+  return rows
 }
 
-function rankOf(job: ClaimedJob): number {
-  return job.lane === 'people' ? 0 : job.lane === 'live' ? 1 : 2
-}
-
-/** Returns the ids that were still ours. */
-export async function finishJobs(db: Db, leases: readonly Lease[]): Promise<Set<number>> {
-  if (leases.length === 0) return new Set()
-  const rows = await held(db.updateTable('job').set({ state: 'done', finished_at: Date.now(), lease_until: null, error: null }), leases).returning('id').execute()
-  return new Set(rows.map(({ id }) => id))
-}
-
-export async function endJob(db: Db, lease: Lease, outcome: { state: 'cancelled' | 'dead'; error: string }): Promise<boolean> {
-  const rows = await held(db.updateTable('job').set({ ...outcome, finished_at: Date.now(), lease_until: null }), [lease]).returning('id').execute()
-  return rows.length > 0
-}
-
-/**
- * Back to ready: after a failure, a snooze (which takes the attempt back), or when the process stops. A job whose equal unique job
- * already waits ends as cancelled instead: the one that waits will do the same work.
- */
-export async function returnJob(db: Db, lease: Lease, back: { delayMs: number; error: string | null; takesAttemptBack: boolean }): Promise<boolean> {
+async function claimOnPostgres(db: Db, { lane, limit, leaseSeconds, after, until }: Claim): Promise<ClaimedJob[]> {
   const now = nowExpression(db)
-  const superseded = sql<boolean>`unique_key is not null and exists (select 1 from job other where other.unique_key = job.unique_key and other.state = 'ready')`
-  const { rows } = await sql<{ id: number }>`
-    update job set
-      state = case when ${superseded} then 'cancelled' else 'ready' end,
-      finished_at = case when ${superseded} then ${Date.now()} else null end,
-      attempt = attempt - ${back.takesAttemptBack ? 1 : 0},
-      run_at = ${now} + ${back.delayMs}, lease_token = null, lease_until = null, error = ${back.error}
-    where id = ${lease.id} and lease_token = ${lease.token} and state = 'running'
-    returning id`.execute(db)
-  return rows.length > 0
+  const { rows } = await sql<ClaimedJob>`
+    with recursive
+      turn (group_id) as (
+        select min(group_id) from job where state = 'ready' and lane = ${lane}
+        union all
+        select (select min(group_id) from job where state = 'ready' and lane = ${lane} and group_id > turn.group_id)
+        from turn where turn.group_id is not null
+      ),
+      eligible as (
+        select job.id, job.group_id,
+          row_number() over (partition by job.group_id order by job.run_at, job.id)
+            + (select count(*) from job as busy where busy.state = 'running' and busy.group_id = job.group_id) as place
+        from turn cross join lateral (
+          select due.id, due.group_id, due.run_at from job as due
+          where due.state = 'ready' and due.lane = ${lane} and due.group_id = turn.group_id and due.run_at <= ${until ?? now}
+            and (due.key is null
+              or due.id = (select head.id from job as head where head.key = due.key and head.finished_at is null order by head.id limit 1))
+          order by due.run_at, due.id
+          limit ${limit}
+          for update skip locked
+        ) as job
+        where turn.group_id not in (select group_id from job_hold)
+      )
+    update job set state = 'running', attempt = attempt + 1, unique_key = null,
+      lease_token = ${randomUUID()}, lease_until = ${now} + ${leaseSeconds * 1000}::bigint
+    where id in (select id from eligible order by place, group_id <= ${after}, group_id limit ${limit})
+    returning *`.execute(db)
+  return rows
 }
 
-/** Returns the ids that are no longer ours. */
-export async function renewLeases(db: Db, leases: readonly Lease[]): Promise<number[]> {
-  if (leases.length === 0) return []
-  const kept = await held(db.updateTable('job').set({ lease_until: sql<number>`${nowExpression(db)} + ${leaseMs}` }), leases).returning('id').execute()
-  const ids = new Set(kept.map(({ id }) => id))
-  return leases.filter(({ id }) => !ids.has(id)).map(({ id }) => id)
-}
+type Lease = Pick<ClaimedJob, 'id' | 'lease_token'>
 
-/** Jobs whose process died or froze: back to ready, or dead when that was their last attempt. Returns how many. */
-export async function reclaimExpired(db: Db): Promise<number> {
-  const expired = await db
-    .selectFrom('job')
-    .select(['id', 'lease_token', 'attempt', 'max_attempts'])
-    .where('state', '=', 'running')
-    .where('lease_until', '<', nowExpression(db))
-    .execute()
-  let count = 0
-  for (const { id, lease_token: token, attempt, max_attempts: most } of expired) {
-    const lease = { id, token: token ?? '' }
-    const error = 'its process died or froze'
-    const settled = attempt >= most ? await endJob(db, lease, { state: 'dead', error }) : await returnJob(db, lease, { delayMs: 0, error, takesAttemptBack: false })
-    if (settled) count += 1
+/** Prolongs the leases; returns the ids of those still owned. */
+export async function renewLeases(db: Db, leases: readonly Lease[], leaseSeconds: number): Promise<Set<number>> {
+  const kept = new Set<number>()
+  for (const [token, ids] of byToken(leases)) {
+    const rows = await db
+      .updateTable('job')
+      .set({ lease_until: sql<number>`${nowExpression(db)} + ${sql.lit(leaseSeconds * 1000)}` })
+      .where('lease_token', '=', token)
+      .where('id', 'in', ids)
+      .returning('id')
+      .execute()
+    for (const row of rows) kept.add(row.id)
   }
-  return count
+  return kept
 }
 
-/** Milliseconds until the next job is due, or null when none waits. */
-export async function nextDueInMs(db: Db): Promise<number | null> {
-  const row = await db
-    .selectFrom('job')
-    .select(({ fn }) => [fn.min('run_at').as('next'), sql<number>`${nowExpression(db)}`.as('now')])
-    .where('state', '=', 'ready')
-    .where(({ or, eb, selectFrom }) => or([eb('group_id', 'is', null), eb('group_id', 'not in', selectFrom('job_hold').select('group_id'))]))
+/** How a run ended, as it is written down. `backIn` milliseconds count from when the job was due or from now, whichever is later. */
+export type Ending =
+  | { state: 'done' }
+  | { state: 'cancelled' | 'dead'; error: string }
+  | { state: 'ready'; backIn: number; error: string | null; attemptCounts: boolean }
+
+export interface Settlement {
+  job: ClaimedJob
+  ending: Ending
+}
+
+/** Writes all endings in one transaction; returns the ids of jobs whose lease had gone to somebody else, and whose ending was not written. */
+export async function settleJobs(db: Db, settlements: readonly Settlement[]): Promise<number[]> {
+  return await db.transaction().execute(async trx => {
+    const written = new Set<number>()
+    const done = settlements.filter(({ ending }) => ending.state === 'done').map(({ job }) => job)
+    for (const [token, ids] of byToken(done)) {
+      const rows = await trx
+        .updateTable('job')
+        .set({ state: 'done', error: null, lease_token: null, lease_until: null, finished_at: nowExpression(trx) })
+        .where('lease_token', '=', token)
+        .where('id', 'in', ids)
+        .returning('id')
+        .execute()
+      for (const row of rows) written.add(row.id)
+    }
+    for (const { job, ending } of settlements) {
+      if (ending.state !== 'done' && (await settleOne(trx, job, ending))) written.add(job.id)
+    }
+    return settlements.map(({ job }) => job.id).filter(id => !written.has(id))
+  })
+}
+
+async function settleOne(trx: Db, job: ClaimedJob, ending: Exclude<Ending, { state: 'done' }>): Promise<boolean> {
+  const free = { state: ending.state, error: ending.error, lease_token: null, lease_until: null }
+  const change =
+    ending.state === 'ready'
+      ? { ...free, attempt: ending.attemptCounts ? job.attempt : job.attempt - 1, run_at: backAt(trx, job, ending.backIn) }
+      : { ...free, finished_at: nowExpression(trx) }
+  const { numUpdatedRows } = await trx
+    .updateTable('job')
+    .set(change)
+    .where('id', '=', job.id)
+    .where('lease_token', '=', job.lease_token)
     .executeTakeFirst()
-  return row?.next === null || row === undefined ? null : Math.max(0, row.next - row.now)
+  return numUpdatedRows > 0n
 }
 
-function held<Q extends { where: (column: never, operator: never, value: never) => Q }>(query: Q, leases: readonly Lease[]): Q {
-  const where = query.where as unknown as (column: string, operator: string, value: unknown) => Q
-  const byId = where.call(
-    query,
-    'id',
-    'in',
-    leases.map(({ id }) => id)
-  )
-  const byToken = (byId.where as unknown as typeof where).call(byId, 'lease_token', 'in', [...new Set(leases.map(({ token }) => token))])
-  return (byToken.where as unknown as typeof where).call(byToken, 'state', '=', 'running')
+function backAt(trx: Db, job: ClaimedJob, backIn: number) {
+  const later = dialectOf(trx) === 'postgres' ? sql.raw('greatest') : sql.raw('max')
+  return sql<number>`${later}(${sql.lit(job.run_at)}, ${nowExpression(trx)}) + ${sql.lit(Math.ceil(backIn))}`
+}
+
+/** Jobs whose worker died or hung become ready again at once, their attempt counted. Returns how many. */
+export async function recoverJobs(db: Db): Promise<number> {
+  const { numUpdatedRows } = await db
+    .updateTable('job')
+    .set({ state: 'ready', error: 'the process that ran it stopped before it was done', lease_token: null, lease_until: null })
+    .where('state', '=', sql.lit('running'))
+    .where('lease_until', '<', nowExpression(db))
+    .executeTakeFirst()
+  return Number(numUpdatedRows)
+}
+
+function byToken(leases: readonly Lease[]): Map<string, number[]> {
+  const groups = new Map<string, number[]>()
+  for (const { lease_token: token, id } of leases) {
+    const ids = groups.get(token)
+    if (ids) ids.push(id)
+    else groups.set(token, [id])
+  }
+  return groups
 }

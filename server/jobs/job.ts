@@ -32,8 +32,8 @@ export interface JobContext {
   log: Log
 }
 
-/** A job's payload is JSON: ids, not data. `lane` and `maxAttempts` are the kind's defaults, for its room to enqueue with. */
-export interface JobKind<P = never> {
+/** A job's payload is JSON: ids, not data. `lane` is for the room to enqueue with; each job says its own. */
+export interface JobKind<P = unknown> {
   kind: string
   lane: Lane
   maxAttempts: number
@@ -53,11 +53,12 @@ export interface NewJob {
   uniqueKey?: string | undefined
   /** Milliseconds since 1970; now when left out. */
   runAt?: number | undefined
-  /** 10 when left out. */
+  /** What the kind says when left out. */
   maxAttempts?: number | undefined
 }
 
-export const defaultMaxAttempts = 10
+/** In job.max_attempts: enqueueing knows no kinds, the worker does. */
+export const asTheKindSays = 0
 
 const firstDelaySeconds = 2
 const longestDelaySeconds = 15 * 60

@@ -4,7 +4,7 @@ import { type Expression, type SqlBool, sql } from 'kysely'
 import { nowExpression } from '../database/clock.ts'
 import { type Db, dialectOf } from '../database/database.ts'
 import { AppError } from '../errors.ts'
-import { defaultMaxAttempts, lanes, type NewJob } from './job.ts'
+import { asTheKindSays, lanes, type NewJob } from './job.ts'
 import { notifyExpression, ring } from './wake.ts'
 
 /**
@@ -140,7 +140,7 @@ async function insert(db: Db, jobs: readonly NewJob[]): Promise<number[]> {
         payload_json: JSON.stringify(job.payload ?? null),
         state: 'ready' as const,
         attempt: 0,
-        max_attempts: job.maxAttempts ?? defaultMaxAttempts,
+        max_attempts: job.maxAttempts ?? asTheKindSays,
         run_at: job.runAt === undefined ? now : Math.ceil(job.runAt),
         created_at: now
       }))
@@ -154,7 +154,11 @@ async function insert(db: Db, jobs: readonly NewJob[]): Promise<number[]> {
 async function hurry(db: Db, job: NewJob): Promise<void> {
   const lessUrgent = lanes.slice(lanes.indexOf(job.lane) + 1)
   const runAt = job.runAt === undefined ? nowExpression(db) : sql<number>`${Math.ceil(job.runAt)}`
-  const waiting = () => db.updateTable('job').where('unique_key', '=', job.uniqueKey ?? '').where('state', '=', sql.lit('ready'))
+  const waiting = () =>
+    db
+      .updateTable('job')
+      .where('unique_key', '=', job.uniqueKey ?? '')
+      .where('state', '=', sql.lit('ready'))
   if (lessUrgent.length > 0) await waiting().set({ lane: job.lane }).where('lane', 'in', lessUrgent).execute()
   await waiting().set({ run_at: runAt }).where('run_at', '>', runAt).execute()
 }

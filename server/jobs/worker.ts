@@ -1,0 +1,303 @@
+// Runs jobs: claims as many as there is room for, holds their leases, writes down how each ended, and gives everything back when
+// it is told to stop. Knows the kinds it was handed and nothing of what they do. Any number of workers may run on one database.
+import { randomUUID } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Database } from '../database/database.ts'
+import { AppError } from '../errors.ts'
+import type { Log } from '../log.ts'
+import { type ClaimedJob, claimJobs, type Ending, recoverJobs, renewLeases } from './claim.ts'
+import { asTheKindSays, type JobKind, type JobResult, type Lane, lanes, retryDelaySeconds } from './job.ts'
+import { pruneJobs } from './queue.ts'
+import { tick } from './scheduler.ts'
+import { createSettler } from './settler.ts'
+import { listen, listenToPostgres } from './wake.ts'
+
+export interface WorkerOptions {
+  database: Database
+  kinds: readonly JobKind[]
+  /** Jobs at a time in this process. */
+  concurrency: number
+  log: Log
+  /** How often to look without having been woken; 500. */
+  pollMs?: number
+  /** How long a job of a process that died stays with it; 15. Renewed every third of it. */
+  leaseSeconds?: number
+  /** How long stop() lets jobs run on before it aborts their signals; 10. */
+  graceSeconds?: number
+  /** Called when nothing is due and nothing runs. */
+  onIdle?: () => void
+}
+
+export interface Worker {
+  /** Runs jobs and due schedules until stop(). */
+  start(): void
+  /** Claims no more, waits for what runs, aborts it after the grace period, gives unfinished jobs back without cost. Final. */
+  stop(): Promise<void>
+  /**
+   * Runs due jobs, and what they enqueue, until none is left and none runs; returns how many runs that were. `until`: what is due
+   * up to then counts as due now, so that retries and snoozes need no waiting. Schedules are left to tick().
+   */
+  drain(options?: { until?: number }): Promise<number>
+  wake(): void
+}
+
+interface Running {
+  job: ClaimedJob
+  controller: AbortController
+  over: Promise<void>
+}
+
+const abandonMs = 5_000
+const unknownKindMs = 30_000
+const hourMs = 3_600_000
+const dayMs = 24 * hourMs
+
+export function createWorker(options: WorkerOptions): Worker {
+  const { database, concurrency, log, pollMs = 500, leaseSeconds = 15, graceSeconds = 10 } = options
+  const { db } = database
+  const kinds = new Map(options.kinds.map(kind => [kind.kind, kind]))
+  if (kinds.size !== options.kinds.length) throw new Error('two kinds of job have the same name')
+  const settler = createSettler(db, log)
+  const running = new Map<string, Running>()
+  const after: Record<Lane, string> = { people: '', live: '', backfill: '' }
+  const stopListening = listen(db, wake)
+  let notifications: { close(): Promise<void> } | undefined
+  let loop: Promise<void> | undefined
+  let stopping = false
+
+  // ---- claiming ----
+
+  let round: Promise<unknown> = Promise.resolve()
+  /** One at a time, so that the loop and a drain() do not both fill the same room. Returns how many began. */
+  async function claimRound(until?: number): Promise<number> {
+    const mine = round.then(() => claimLanes(until))
+    round = mine.catch(() => {})
+    return await mine
+  }
+
+  async function claimLanes(until?: number): Promise<number> {
+    let begun = 0
+    for (const lane of lanes) {
+      const limit = laneLimit(lane, concurrency) - running.size
+      if (limit <= 0 || stopping) continue
+      const jobs = await claimJobs(db, { lane, limit, leaseSeconds, after: after[lane], until })
+      after[lane] = lastServed(jobs, after[lane])
+      for (const job of jobs) begin(job)
+      begun += jobs.length
+    }
+    return begun
+  }
+
+  // ---- running ----
+
+  function begin(job: ClaimedJob): void {
+    const controller = new AbortController()
+    const entry: Running = { job, controller, over: Promise.resolve() }
+    // Not the job's id: after a lost lease the same job may be claimed again here while its first run is still ending.
+    const slot = randomUUID()
+    running.set(slot, entry)
+    keepLeases()
+    entry.over = runToEnd(job, controller).finally(() => {
+      running.delete(slot)
+      settled()
+      wake()
+    })
+  }
+
+  async function runToEnd(job: ClaimedJob, controller: AbortController): Promise<void> {
+    const jobLog = log.child({ jobId: job.id, kind: job.kind, attempt: job.attempt })
+    const kind = kinds.get(job.kind)
+    const ending: Ending = kind
+      ? await endingOf(job, kind, controller, jobLog)
+      : { state: 'ready', backIn: unknownKindMs, attemptCounts: false, error: `no worker here knows the kind ${job.kind}` }
+    await settler.settle({ job, ending })
+  }
+
+  async function endingOf(job: ClaimedJob, kind: JobKind, controller: AbortController, jobLog: Log): Promise<Ending> {
+    const maxAttempts = job.max_attempts === asTheKindSays ? kind.maxAttempts : job.max_attempts
+    // It was taken up and never settled as often as it may: running it again would likely end this process too.
+    if (job.attempt > maxAttempts) return { state: 'dead', error: job.error ?? 'no attempt is left' }
+    try {
+      const result = await runWithin(kind, job, controller, jobLog)
+      if (!result) return { state: 'done' }
+      if ('cancel' in result) return { state: 'cancelled', error: brief(result.cancel) }
+      return { state: 'ready', backIn: result.snoozeSeconds * 1000, attemptCounts: false, error: brief(result.reason) }
+    } catch (error) {
+      if (controller.signal.aborted && controller.signal.reason === shutdown)
+        return { state: 'ready', backIn: 0, attemptCounts: false, error: job.error }
+      const message = brief(error instanceof Error ? error.message : String(error))
+      if (job.attempt >= maxAttempts) {
+        jobLog.error({ error }, 'the job failed for the last time')
+        return { state: 'dead', error: message }
+      }
+      jobLog.warn({ error }, 'the job failed and will be tried again')
+      return { state: 'ready', backIn: retryDelaySeconds(job.attempt, error) * 1000, attemptCounts: true, error: message }
+    }
+  }
+
+  /** The run's result, unless its time is up or its signal was aborted and it does not end soon after: then it is left behind. */
+  async function runWithin(kind: JobKind, job: ClaimedJob, controller: AbortController, jobLog: Log): Promise<JobResult> {
+    const { signal } = controller
+    const timeout = setTimeout(() => {
+      controller.abort(new AppError('upstream', `The job took longer than ${kind.timeoutSeconds} s.`))
+    }, kind.timeoutSeconds * 1000)
+    const { promise: abandoned, reject: abandon } = Promise.withResolvers<never>()
+    abandoned.catch(() => {})
+    let abandonTimer: NodeJS.Timeout | undefined
+    signal.addEventListener('abort', () => (abandonTimer = setTimeout(() => abandon(signal.reason), abandonMs)), { once: true })
+    try {
+      const work = async () =>
+        await kind.run(JSON.parse(job.payload_json) as unknown, { jobId: job.id, attempt: job.attempt, signal, log: jobLog })
+      return await Promise.race([work(), abandoned])
+    } finally {
+      clearTimeout(timeout)
+      clearTimeout(abandonTimer)
+    }
+  }
+
+  // ---- leases ----
+
+  let renewal: NodeJS.Timeout | undefined
+  function keepLeases(): void {
+    renewal ??= setTimeout(
+      async () => {
+        try {
+          const entries = [...running.values()]
+          const kept = await renewLeases(
+            db,
+            entries.map(({ job }) => job),
+            leaseSeconds
+          )
+          for (const { job, controller } of entries) if (!kept.has(job.id)) controller.abort(lostLease)
+        } catch (error) {
+          log.error({ error }, 'job leases could not be renewed')
+        }
+        renewal = undefined
+        if (running.size > 0) keepLeases()
+      },
+      (leaseSeconds * 1000) / 3
+    )
+    renewal.unref()
+  }
+
+  // ---- the loop ----
+
+  let rung = false
+  let rouse: (() => void) | undefined
+  function wake(): void {
+    rung = true
+    rouse?.()
+  }
+
+  /** Until woken, at most a poll's time. The promise, not the caller of wake(), decides the async context that goes on. */
+  async function rest(): Promise<void> {
+    if (!rung) {
+      let timer: NodeJS.Timeout | undefined
+      await new Promise<void>(resolve => {
+        rouse = resolve
+        timer = setTimeout(resolve, pollMs)
+      })
+      clearTimeout(timer)
+    }
+    rouse = undefined
+    rung = false
+  }
+
+  const every = (ms: number, act: () => Promise<unknown>) => {
+    let next = 0
+    return async () => {
+      if (Date.now() < next) return
+      next = Date.now() + ms
+      await act()
+    }
+  }
+  const housekeeping = [
+    every((leaseSeconds * 1000) / 3, () => recoverJobs(db)),
+    every(1_000, () => tick(db)),
+    every(hourMs, () => pruneJobs(db, { finished: Date.now() - dayMs, dead: Date.now() - 90 * dayMs }))
+  ]
+
+  async function work(): Promise<void> {
+    let failures = 0
+    while (!stopping) {
+      try {
+        for (const act of housekeeping) await act()
+        const begun = await claimRound()
+        if (begun === 0 && running.size === 0) options.onIdle?.()
+        failures = 0
+      } catch (error) {
+        failures += 1
+        log.error({ error }, 'the job worker could not reach its database')
+        await pause(Math.min(10_000, 250 * 2 ** failures))
+      }
+      await rest()
+    }
+  }
+
+  // ---- one job more is over ----
+
+  let waiters: (() => void)[] = []
+  function settled(): void {
+    for (const waiter of waiters.splice(0)) waiter()
+  }
+
+  async function over(within: number): Promise<void> {
+    await Promise.race([Promise.allSettled([...running.values()].map(entry => entry.over)), pause(within, undefined, { ref: false })])
+  }
+
+  return {
+    wake,
+    start() {
+      if (loop || stopping) return
+      if (database.dialect === 'postgres') notifications = listenToPostgres(database, wake, log)
+      loop = work()
+    },
+    async drain({ until } = {}) {
+      await recoverJobs(db)
+      let count = 0
+      for (;;) {
+        const busy = running.size
+        const begun = await claimRound(until)
+        count += begun
+        if (stopping || (begun === 0 && busy === 0)) return count
+        if (running.size > 0) await new Promise<void>(resolve => waiters.push(resolve))
+      }
+    },
+    async stop() {
+      if (stopping) return
+      stopping = true
+      wake()
+      stopListening()
+      await Promise.all([loop, notifications?.close(), round])
+      await over(graceSeconds * 1000)
+      for (const { controller } of running.values()) controller.abort(shutdown)
+      await over(2_000)
+      // Whoever does not listen to its signal loses its lease: what it still writes down is refused by the token.
+      const left: Ending = { state: 'ready', backIn: 0, attemptCounts: false, error: null }
+      await Promise.all([...running.values()].map(({ job }) => settler.settle({ job, ending: left })))
+      clearTimeout(renewal)
+      waiters.splice(0).forEach(waiter => waiter())
+    }
+  }
+}
+
+const shutdown = new AppError('conflict', 'The process is stopping.')
+const lostLease = new AppError('conflict', 'The lease of the job was lost.')
+
+/** A lane may begin a job while fewer than this run in all: an eighth is kept for people alone, a third from the backfill. */
+function laneLimit(lane: Lane, concurrency: number): number {
+  const kept = { people: 0, live: concurrency / 8, backfill: concurrency / 3 }[lane]
+  return Math.max(1, concurrency - Math.ceil(kept))
+}
+
+/** Of the groups just served, the last in turn behind `after`. */
+function lastServed(jobs: readonly ClaimedJob[], after: string): string {
+  const groups = jobs.map(job => job.group_id)
+  const beyond = groups.filter(group => group > after)
+  const turn = beyond.length > 0 && beyond.length === groups.length ? beyond : groups.filter(group => group <= after)
+  return turn.reduce((last, group) => (group > last ? group : last), turn[0] ?? after)
+}
+
+function brief(message: string): string {
+  return message.length > 1_000 ? `${message.slice(0, 999)}…` : message
+}

@@ -81,13 +81,20 @@ export type ListedDelivery = Omit<DeliveryRow, 'body' | 'dedupe_key'> & { stack_
 /** Newest first. `before` = the last id of the page before. */
 export async function listDeliveries(
   db: Db,
-  of: { organizationIds: readonly string[]; installationId?: string | undefined; before?: string | undefined; limit: number }
+  of: {
+    organizationIds: readonly string[]
+    installationId?: string | undefined
+    status?: string | undefined
+    before?: string | undefined
+    limit: number
+  }
 ): Promise<ListedDelivery[]> {
   if (of.organizationIds.length === 0) return []
-  const { installationId, before } = of
+  const { installationId, status, before } = of
   return await listed(db)
     .where('delivery.organization_id', 'in', of.organizationIds)
     .$if(installationId !== undefined, query => query.where('delivery.installation_id', '=', installationId as string))
+    .$if(status !== undefined, query => query.where('delivery.status', '=', status as DeliveryRow['status']))
     .$if(before !== undefined, query => query.where('delivery.id', '<', before as string))
     .orderBy('delivery.id', 'desc')
     .limit(of.limit)

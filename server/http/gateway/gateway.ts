@@ -1,7 +1,11 @@
 // The door of scripts: an access key in the place of a token, the CMA's own paths below /gateway. Its guard: a key that stands.
 // Refusals speak the CMA's dialect (error_message, error_code), because that is what a script written for the CMA reads.
-import express, { type ErrorRequestHandler, type Request, type Response, Router } from 'express'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
+import express, { type ErrorRequestHandler, type Response, Router } from 'express'
 import { AppError } from '../../errors.ts'
+import type { GatewayRequest, GatewayResponse } from '../../gateway/proxy.ts'
 import type { KeyPrincipal } from '../../identity/principal.ts'
 import { asAppError, problemOf, requestIdOf, statusOf } from '../errors.ts'
 import { atMost } from '../guards.ts'
@@ -9,7 +13,7 @@ import { atMost } from '../guards.ts'
 export interface GatewayServices {
   /** null for a key that is unknown, revoked or expired. */
   findAccessKey(key: string): Promise<KeyPrincipal | null>
-  handleGateway(principal: KeyPrincipal, request: Request, response: Response): Promise<void>
+  handleGateway(principal: KeyPrincipal, request: GatewayRequest): Promise<GatewayResponse>
 }
 
 export function gatewayRoutes(services: GatewayServices): Router {
@@ -28,10 +32,32 @@ export function gatewayRoutes(services: GatewayServices): Router {
     next()
   })
   router.use(express.raw({ type: () => true, limit: '100mb' }), async (request, response) => {
-    await services.handleGateway(response.locals.principal as KeyPrincipal, request, response)
+    const hungUp = new AbortController()
+    response.once('close', () => hungUp.abort())
+    const [path = '', query = ''] = splitOnce(request.url, '?')
+    const answer = await services.handleGateway(response.locals.principal as KeyPrincipal, {
+      method: request.method,
+      path,
+      query,
+      headers: request.headers,
+      body: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
+      signal: hungUp.signal
+    })
+    await send(answer, response)
   })
   router.use(answerInDialect)
   return router
+}
+
+async function send({ status, headers, body }: GatewayResponse, response: Response): Promise<void> {
+  response.status(status).set(headers)
+  if (body === null || Buffer.isBuffer(body)) response.end(body ?? undefined)
+  else await pipeline(Readable.fromWeb(body as NodeReadableStream), response)
+}
+
+function splitOnce(text: string, at: string): [string, string] {
+  const index = text.indexOf(at)
+  return index < 0 ? [text, ''] : [text.slice(0, index), text.slice(index + 1)]
 }
 
 /** error_code 105 and 162 as the CMA gives them for the same refusals (reference §1.6); a defect goes on to the common handler. */

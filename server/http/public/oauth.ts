@@ -9,15 +9,25 @@ import { sendPage } from './page.ts'
 
 export interface OAuthServices {
   https: boolean
-  finishInstall(input: { code: string; location: string; installationUid: string | null }): Promise<{ stackName: string; returnUrl: string }>
+  finishInstall(input: { code: string; location: string; installationUid: string | null }): Promise<FinishedInstall>
   openGrant(input: { grantId: string; ticket: string }): Promise<{ url: string; cookie: string }>
   finishGrant(input: { code: string; state: string; location: string; cookie: string }): Promise<{ grantId: string }>
   grantProgress(input: { grantId: string; cookie: string }): Promise<GrantProgress>
 }
 
+export interface FinishedInstall {
+  stackName: string
+  /** False = the operator does not serve this organization. */
+  claimed: boolean
+  /** The app's configuration page in Contentstack, where it is known. */
+  returnUrl: string | null
+}
+
 export interface GrantProgress {
   status: 'started' | 'exchanged' | 'minted' | 'revoked' | 'revoke_refused' | 'failed'
   stackName: string
+  /** Nothing more will happen. */
+  finished: boolean
   error: string | null
   validUntil: number | null
 }
@@ -36,15 +46,17 @@ export function oauthRoutes(services: OAuthServices): Router {
   router.get(
     '/oauth/install/callback',
     asPage(async (request, response) => {
-      const { stackName, returnUrl } = await services.finishInstall({
+      const { stackName, claimed, returnUrl } = await services.finishInstall({
         code: requiredQuery(request, 'code'),
         location: requiredQuery(request, 'location'),
         installationUid: typeof request.query.installation_uid === 'string' ? request.query.installation_uid : null
       })
       sendPage(response, 200, {
         title: 'Quayside is installed',
-        paragraphs: [`It is installed in ${stackName}, and holds no token yet.`, "Open the app's configuration in Contentstack to give it one."],
-        links: [{ href: returnUrl, text: 'To Contentstack' }]
+        paragraphs: claimed
+          ? [`It is installed in ${stackName}, and holds no token yet.`, "Open the app's configuration in Contentstack to give it one."]
+          : [`It is installed in ${stackName}, but the operator of this Quayside does not serve your organization.`, 'Nothing happens until the operator lists it.'],
+        links: returnUrl === null ? [] : [{ href: returnUrl, text: 'To Contentstack' }]
       })
     })
   )

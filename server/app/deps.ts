@@ -1,0 +1,54 @@
+// What the rooms are handed, made once from config and secrets. Each use case takes of it just what it names.
+import { resolve } from 'node:path'
+import type { Config, Secrets } from '../config.ts'
+import type { AppCredentials } from '../contentstack/oauth.ts'
+import type { StackClient } from '../contentstack/stack.ts'
+import type { Database, Db } from '../database/database.ts'
+import { createOidc, type Oidc } from '../identity/oidc.ts'
+import { type Budget, createBudget } from '../installations/budget.ts'
+import { stackFor, type StackUse } from '../installations/credentials.ts'
+import type { Log } from '../log.ts'
+import { createGuard, type Guard } from '../sync/guard.ts'
+import { createVault, type Vault } from '../vault/vault.ts'
+
+export interface Deps {
+  database: Database
+  db: Db
+  vault: Vault
+  apps: readonly AppCredentials[]
+  budget: Budget
+  guard: Guard
+  log: Log
+  publicUrl: string
+  https: boolean
+  identityProviders: { id: string; name: string; oidc: Oidc }[]
+  stackFor(installationId: string, use: StackUse): Promise<StackClient>
+}
+
+export function createDeps(config: Config, secrets: Secrets, database: Database, log: Log): Deps {
+  const { db } = database
+  const vault = createVault(secrets.keyRing)
+  const budget = createBudget(database)
+  const credentials = { vault, apps: secrets.apps, budget, log }
+  return {
+    ...credentials,
+    database,
+    db,
+    guard: createGuard({ filesDirectory: config.filesDirectory, privateHosts: config.privateHosts, ownFiles: ownFiles(config) }),
+    publicUrl: config.publicUrl,
+    https: config.publicUrl.startsWith('https://'),
+    identityProviders: secrets.identityProviders.map(({ id, name, ...settings }) => ({
+      id,
+      name,
+      oidc: createOidc({ ...settings, redirectUri: `${config.publicUrl}/console/callback/${id}`, allowInsecure: !config.production })
+    })),
+    stackFor: (installationId, use) => stackFor(db, credentials, installationId, use)
+  }
+}
+
+/** Our own database is never a connector's target, wherever it stands. */
+function ownFiles({ databaseUrl }: Config): string[] {
+  if (!databaseUrl.startsWith('sqlite:')) return []
+  const path = resolve(databaseUrl.slice('sqlite:'.length))
+  return [path, `${path}-wal`, `${path}-shm`]
+}

@@ -1,0 +1,47 @@
+// The worker's list: every room's jobs, and the events by which a lower room causes work of a higher one without knowing it.
+import { installationJobs, sweepJob } from '../installations/custody.ts'
+import { installationActive, installationById, installationUninstalled } from '../installations/installation.ts'
+import { installationToken } from '../installations/token.ts'
+import type { JobKind } from '../jobs/job.ts'
+import { enqueue } from '../jobs/queue.ts'
+import { schedule } from '../jobs/schedule.ts'
+import { pauseSync } from '../sync/sync.ts'
+import { listSyncs } from '../sync/views.ts'
+import { syncJobs } from '../sync/work.ts'
+import { webhookJobs } from '../webhooks/jobs.ts'
+import { registerKind } from '../webhooks/register.ts'
+import type { Deps } from './deps.ts'
+
+export function allJobs(deps: Deps): JobKind[] {
+  return [...installationJobs(deps.db, deps), ...syncJobs(deps), ...webhookJobs(deps), ...events(deps)] as JobKind[]
+}
+
+/** What runs by the clock for the whole server. */
+export async function scheduleHousekeeping({ db }: Deps): Promise<void> {
+  await schedule(db, { id: sweepJob, organizationId: null, cron: '*/5 * * * *', timeZone: 'UTC', job: { kind: sweepJob, lane: 'backfill', payload: {} } })
+}
+
+type Installed = { installationId: string }
+
+function events({ db, vault, log }: Deps): JobKind[] {
+  const event = (kind: string, run: (payload: Installed) => Promise<void>): JobKind =>
+    ({ kind, lane: 'live', maxAttempts: 20, timeoutSeconds: 60, run }) as JobKind<Installed> as JobKind
+
+  // A new token may come with other branches, and the first one makes our webhook possible at all.
+  const register = async ({ installationId }: Installed) => {
+    await enqueue(db, { kind: registerKind, lane: 'live', payload: { installationId }, group: installationId, uniqueKey: `${registerKind} ${installationId}` })
+  }
+  return [
+    event(installationToken, register),
+    event(installationActive, async ({ installationId }) => {
+      log.info({ installationId }, 'installation active')
+    }),
+    event(installationUninstalled, async ({ installationId }) => {
+      const { organization_id: organizationId } = await installationById(db, installationId)
+      const { items } = await listSyncs(db, { organizationIds: [organizationId], installationId, state: 'active', limit: 500 })
+      const actor = { kind: 'system', id: 'installations', name: 'the uninstall in Contentstack' } as const
+      for (const sync of items) await pauseSync(db, { vault }, { installationId, id: sync.id, actor })
+      log.info({ installationId, paused: items.length }, 'installation ended')
+    })
+  ]
+}

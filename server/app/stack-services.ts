@@ -1,0 +1,139 @@
+// One installation's use cases, bound for the doors: custody, connections, syncs, runs, deliveries and keys in the contract's shapes.
+import type { Actor } from '../audit/audit.ts'
+import type * as shapes from '../http/contract/stack.ts'
+import { listOf, pageSize, presentDelivery, presentInstallation, presentKey } from '../http/present.ts'
+import type { StackServices } from '../http/stack-routes.ts'
+import { createAccessKey, listAccessKeys, revokeAccessKey } from '../identity/access-keys.ts'
+import { custodyOf, tokenView } from '../installations/custody.ts'
+import { startGrant } from '../installations/grant.ts'
+import { type Installation, installationById, organizationOf } from '../installations/installation.ts'
+import { pasteToken } from '../installations/paste.ts'
+import { tokensOf } from '../installations/token.ts'
+import { holdOf } from '../jobs/queue.ts'
+import { checkConnection, connectorViews, createConnection, getConnection, listConnections, openConnection } from '../sync/connections.ts'
+import { createSyncs } from '../sync/create.ts'
+import { cancelRun, getRun, startRunBy } from '../sync/runs.ts'
+import { getSync, pauseSync, resumeSync } from '../sync/sync.ts'
+import { connectionView, contentTypeView, failedRecords, listRuns, listSyncs, runViews, syncViews } from '../sync/views.ts'
+import { listDeliveries } from '../webhooks/delivery.ts'
+import type { Deps } from './deps.ts'
+
+const fieldSeconds = 20
+const manySyncs = 1000
+
+export function stackServices(deps: Deps): StackServices {
+  const { db } = deps
+  const installed = (id: string) => installationById(db, id)
+  const theSync = async (installationId: string, id: string): Promise<shapes.Sync> => one(await syncViews(db, [await getSync(db, { installationId, id })]))
+  const theRun = async (installationId: string, id: string): Promise<shapes.Run> => one(await runViews(db, [await getRun(db, { installationId, id })]))
+
+  return {
+    presentInstallation: async id => await installationView(deps, await installed(id)),
+
+    custody: {
+      of: id => custodyOf(db, id),
+      async startGrant(id, actor, userUid, grant) {
+        const { grantId, ticket } = await startGrant(db, deps, { installation: await installed(id), initiator: actor, ...grant, ...(userUid === null ? {} : { userUid }) })
+        return { grantId, url: `${deps.publicUrl}/oauth/grant/start?${new URLSearchParams({ grant: grantId, ticket })}` }
+      },
+      async paste(id, actor, userUid, token) {
+        return tokenView(await pasteToken(db, deps, { installation: await installed(id), token, actor, ...(userUid === null ? {} : { userUid }) }))
+      }
+    },
+
+    connections: {
+      connectors: connectorViews,
+      list: async id => (await listConnections(db, id)).map(connectionView),
+      create: async (id, actor, connection) => connectionView(await createConnection(db, deps, { installation: await installed(id), actor, connection })),
+      check: async (installationId, id) => connectionView(await checkConnection(db, deps, { installationId, id })),
+      async fields(installationId, id, target) {
+        const connection = openConnection(db, deps, await getConnection(db, { installationId, id }))
+        return await connection.fields(target, AbortSignal.timeout(fieldSeconds * 1000))
+      }
+    },
+
+    syncs: {
+      async contentTypes(id) {
+        const stack = await deps.stackFor(id, { lane: 'people', actor: { kind: 'sync', id: 'new' } })
+        return (await stack.contentTypes()).map(contentTypeView)
+      },
+      async list(installationId) {
+        return (await listSyncs(db, { installationId, limit: manySyncs })).items
+      },
+      get: theSync,
+      create: async (id, actor, sync) => await syncViews(db, await createSyncs(db, deps, { installation: await installed(id), actor, sync })),
+      async change(installationId, actor, id, { state }) {
+        await (state === 'paused' ? pauseSync : resumeSync)(db, deps, { installationId, id, actor })
+        return await theSync(installationId, id)
+      },
+      async run(installationId, actor, id) {
+        const run = await startRunBy(db, deps, { sync: await getSync(db, { installationId, id }), actor })
+        return await theRun(installationId, run.id)
+      }
+    },
+
+    runs: {
+      list: asked => listRuns(db, { ...asked, limit: pageSize }),
+      get: theRun,
+      failures: (installationId, runId) => failedRecords(db, { installationId, runId }),
+      async cancel(installationId, actor, id) {
+        await cancelRun(db, deps, { installationId, id, actor })
+        return await theRun(installationId, id)
+      }
+    },
+
+    deliveries: {
+      async list({ installationId, before }) {
+        const organizationIds = [(await installed(installationId)).organization_id]
+        return listOf(await listDeliveries(db, { organizationIds, installationId, before, limit: pageSize }), presentDelivery)
+      }
+    },
+
+    keys: {
+      async list({ installationId, before }) {
+        const organizationIds = [(await installed(installationId)).organization_id]
+        return listOf(await listAccessKeys(db, { organizationIds, installationId, before, limit: pageSize }), presentKey)
+      },
+      create: async (id, actor, key) => await createKey(deps, await installed(id), actor, key),
+      async revoke(installationId, actor, id) {
+        const installation = await installed(installationId)
+        const row = await revokeAccessKey(db, deps, { id, organizationIds: [installation.organization_id], installationId, actor })
+        return presentKey({ ...row, stack_name: installation.stack_name })
+      }
+    }
+  }
+}
+
+export async function createKey(deps: Deps, installation: Installation, actor: Actor, { name, scopes, expiresInDays }: shapes.NewKey): Promise<shapes.CreatedKey> {
+  const { row, key } = await createAccessKey(deps.db, deps, {
+    organizationId: installation.organization_id,
+    installationId: installation.id,
+    name,
+    owner: actor.name,
+    scopes,
+    expiresInDays,
+    actor
+  })
+  return { accessKey: presentKey({ ...row, stack_name: installation.stack_name }), key, gatewayUrl: `${deps.publicUrl}/gateway` }
+}
+
+export async function installationView({ db }: Pick<Deps, 'db'>, row: Installation): Promise<shapes.Installation> {
+  const [organization, hold, tokens, syncs] = [
+    await organizationOf(db, row),
+    await holdOf(db, row.id),
+    await tokensOf(db, row.id, ['active', 'dead', 'minting', 'verifying']),
+    (await listSyncs(db, { installationId: row.id, limit: manySyncs })).items
+  ]
+  const count = (...states: shapes.Sync['state'][]) => syncs.filter(({ state }) => states.includes(state)).length
+  return presentInstallation(row, {
+    organization,
+    hold,
+    token: tokens.find(({ status }) => status === 'active') ?? tokens[0] ?? null,
+    syncs: { active: count('active', 'running', 'held'), paused: count('paused'), failing: count('failing') }
+  })
+}
+
+function one<T>([item]: T[]): T {
+  if (item === undefined) throw new RangeError('a view of one row came back empty')
+  return item
+}

@@ -26,7 +26,8 @@ export function readBody(call: GatewayCall, contentType: string, bytes: Buffer):
       if (!isJson) throw wrong('Publishing takes a JSON body.')
       return publishBody(call, parsed(bytes))
     case 'form':
-      if (/^multipart\/form-data\s*;\s*boundary=[\w'()+,./:=?"-]{1,80}$/i.test(contentType) && bytes.length <= largestFormBytes) {
+      if (bytes.length > largestFormBytes) throw wrong(`The form is larger than ${largestFormBytes} bytes.`)
+      if (/^multipart\/form-data\s*;\s*boundary=[\w'()+,./:=?"-]{1,80}$/i.test(contentType)) {
         return { call, body: { contentType, bytes } }
       }
       if (!isJson || call.method === 'POST') throw wrong('An asset comes as multipart/form-data.')

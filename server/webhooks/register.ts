@@ -8,6 +8,7 @@ import type { Database, Db } from '../database/database.ts'
 import { type CredentialDeps, stackFor } from '../installations/credentials.ts'
 import { type Installation, installationById, objectOf } from '../installations/installation.ts'
 import type { JobKind } from '../jobs/job.ts'
+import { startRun } from '../sync/runs.ts'
 import { webhookBranch } from './dispatch.ts'
 import { secretHeader, secretPurpose } from './receive.ts'
 
@@ -110,18 +111,33 @@ async function ensureWebhook(
 
 async function remember(db: Db, deps: RegisterDeps, installation: Installation, webhookUid: string, was: Before): Promise<void> {
   if (was === 'standing' && installation.webhook_uid === webhookUid) return
+  const deaf = was === 'disabled' || (was === 'absent' && installation.webhook_uid !== null)
   await db.transaction().execute(async trx => {
     await trx
       .updateTable('installation')
       .set({ webhook_uid: webhookUid, updated_at: Date.now() })
       .where('id', '=', installation.id)
       .execute()
+    const runs = deaf ? await catchUp(trx, installation) : 0
     await appendAudit(trx, deps.vault, {
       organizationId: installation.organization_id,
       actor: { kind: 'system', id: 'webhooks', name: 'Webhook registration' },
       action: was === 'disabled' ? 'webhook.enable' : 'webhook.register',
       object: objectOf(installation),
-      detail: { webhookUid, was }
+      detail: { webhookUid, was, catchUpRuns: runs }
     })
   })
+}
+
+/** Contentstack replays nothing of what a disabled or deleted webhook missed (contentstack.md §7.5), so each sync looks for itself. */
+async function catchUp(trx: Db, installation: Installation): Promise<number> {
+  const syncs = await trx
+    .selectFrom('sync')
+    .selectAll()
+    .where('installation_id', '=', installation.id)
+    .where('direction', '=', 'outbound')
+    .where('state', '=', 'active')
+    .execute()
+  for (const sync of syncs) await startRun(trx, { sync, cause: 'reconcile', causedBy: 'webhook that was disabled or deleted' })
+  return syncs.length
 }

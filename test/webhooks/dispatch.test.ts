@@ -1,0 +1,195 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { signBody } from '../../sandbox/webhooks/sign.ts'
+import type { Database } from '../../server/database/database.ts'
+import { newId } from '../../server/database/id.ts'
+import type { CredentialDeps } from '../../server/installations/credentials.ts'
+import { enqueue } from '../../server/jobs/queue.ts'
+import type { Worker } from '../../server/jobs/worker.ts'
+import { getDelivery, listDeliveries } from '../../server/webhooks/delivery.ts'
+import { receiveLifecycle } from '../../server/webhooks/receive.ts'
+import { registerKind } from '../../server/webhooks/register.ts'
+import { appUid, type Connected } from '../support/connected.ts'
+import { forEachDatabase } from '../support/databases.ts'
+import { insertInstallation, insertOrganization } from '../support/rows.ts'
+import { openWebhookStage, type WebhookStage } from '../support/webhook-stage.ts'
+
+forEachDatabase(open => {
+  let stage: WebhookStage
+  let database: Database
+  let deps: CredentialDeps
+  let blog: Connected
+  let worker: Worker
+
+  beforeAll(async () => {
+    database = await open()
+    stage = await openWebhookStage(database)
+    ;({ deps, blog, worker } = stage)
+    await enqueue(database.db, { kind: registerKind, lane: 'live', payload: { installationId: blog.installation.id } })
+    await worker.drain()
+  })
+  afterAll(() => stage.close())
+
+  describe('a delivery', () => {
+    beforeEach(async () => {
+      await database.db.deleteFrom('job').where('kind', '=', 'sync.record').execute()
+    })
+    const recordJobs = async () =>
+      (await database.db.selectFrom('job').selectAll().where('kind', '=', 'sync.record').execute()).map(
+        job => JSON.parse(job.payload_json) as Record<string, unknown>
+      )
+
+    it('of an entry that no sync carries is settled with the reason', async () => {
+      const uid = await stage.saveCountry('Nowhere')
+      await worker.drain()
+      const delivery = (await stage.deliveries()).find(row => row.object_uid === uid)
+      expect(stage.answers.every(status => status === 200)).toBe(true)
+      expect(delivery).toMatchObject({
+        status: 'ignored',
+        event: 'create',
+        content_type: 'country',
+        locale: 'en-us',
+        note: 'no active sync carries this content type'
+      })
+    })
+
+    it('wakes exactly the active outbound syncs of its content type and branch, by id alone', async () => {
+      const active = await stage.insertSync()
+      await stage.insertSync({ state: 'paused' })
+      await stage.insertSync({ direction: 'inbound' })
+      await stage.insertSync({ branch: 'redesign' })
+      await stage.insertSync({ content_type: 'author' })
+      const uid = await stage.saveCountry('Wakeland')
+      await worker.drain()
+      const delivery = (await stage.deliveries()).find(row => row.object_uid === uid)
+      expect(delivery).toMatchObject({ status: 'dispatched', note: 'woke 1 sync' })
+      expect(await recordJobs()).toEqual([{ syncId: active, entryUid: uid, locale: 'en-us', cause: `webhook ${delivery?.id}` }])
+    })
+
+    it('of our own write says whose it was', async () => {
+      await worker.drain()
+      const uid = await stage.saveCountry('Echo')
+      const { organization_id, id } = blog.installation
+      await database.db
+        .insertInto('write_ledger')
+        .values({
+          id: newId('led'),
+          organization_id,
+          installation_id: id,
+          at: Date.now(),
+          actor_kind: 'key',
+          actor_id: 'key_1',
+          run_id: null,
+          method: 'POST',
+          path: '/x',
+          status: 201,
+          content_type: 'country',
+          entry_uid: uid,
+          locale: 'en-us',
+          version: 1
+        })
+        .execute()
+      await worker.drain()
+      expect((await stage.deliveries()).find(row => row.object_uid === uid)?.note).toContain('our own write (key key_1)')
+    })
+
+    it('received twice is dispatched once', async () => {
+      const uid = await stage.saveCountry('Twice')
+      const row = (await stage.deliveries()).find(row => row.object_uid === uid)
+      await enqueue(database.db, { kind: 'webhooks.dispatch', lane: 'live', payload: { deliveryId: row?.id } })
+      await worker.drain()
+      expect((await recordJobs()).filter(({ entryUid }) => entryUid === uid)).toHaveLength(1)
+    })
+
+    it('of another tenant can be neither listed nor read', async () => {
+      const [row] = await stage.deliveries()
+      const stranger = await insertOrganization(database.db)
+      expect(await listDeliveries(database.db, { organizationIds: [stranger.id], limit: 10 })).toEqual([])
+      expect(await listDeliveries(database.db, { organizationIds: [], limit: 10 })).toEqual([])
+      await expect(getDelivery(database.db, [stranger.id], String(row?.id))).rejects.toMatchObject({ code: 'not_found' })
+      expect(await getDelivery(database.db, [blog.installation.organization_id], String(row?.id))).toEqual(row)
+    })
+
+    it('is shown without its body', async () => {
+      for (const row of await stage.deliveries()) expect(row).not.toHaveProperty('body')
+      expect((await stage.deliveries()).length).toBeGreaterThan(0)
+    })
+  })
+
+  describe('a lifecycle event', () => {
+    let serial = 0
+    async function event(name: string, about: { installation_uid: string; organization_uid: string; stack: string }): Promise<string> {
+      const { stack, ...ids } = about
+      const body = Buffer.from(
+        JSON.stringify({
+          triggered_at: new Date(Date.now() - (serial += 1)).toISOString(),
+          event: name,
+          module: 'app_installation',
+          api_key: stack,
+          data: { app_installation: { app_uid: appUid, ...ids, target: { type: 'stack', uid: stack } } }
+        })
+      )
+      const headers = {
+        'x-quayside-secret': 'lifecycle-header-secret',
+        'x-contentstack-request-signature': await signBody(stage.sandbox.world.signing.privatePem, body)
+      }
+      const { deliveryId } = await receiveLifecycle(database, deps, { region: 'sandbox', rawBody: body, headers })
+      return String(deliveryId)
+    }
+    const aboutOf = (organizationUid: string) => ({
+      installation_uid: newId('there'),
+      organization_uid: organizationUid,
+      stack: newId('blt')
+    })
+    const statusOf = async (installationUid: string) =>
+      (await database.db.selectFrom('installation').select('status').where('installation_uid', '=', installationUid).executeTakeFirst())
+        ?.status
+    const noteOf = async (id: string) => await database.db.selectFrom('delivery').selectAll().where('id', '=', id).executeTakeFirstOrThrow()
+
+    it('of an install activates, and of an uninstall ends, what a served organization installed', async () => {
+      const organization = await insertOrganization(database.db)
+      const about = aboutOf(organization.organization_uid)
+      const installed = await event('install', about)
+      await worker.drain()
+      expect(await statusOf(about.installation_uid)).toBe('active')
+      expect(await noteOf(installed)).toMatchObject({
+        status: 'dispatched',
+        organization_id: organization.id,
+        note: 'the installation is active'
+      })
+      await event('uninstall', about)
+      await worker.drain()
+      expect(await statusOf(about.installation_uid)).toBe('uninstalled')
+    })
+
+    it('of an unlisted organization leaves it unclaimed and idle', async () => {
+      const about = aboutOf('blt00000000000000ee')
+      await event('install', about)
+      await worker.drain()
+      expect(await statusOf(about.installation_uid)).toBe('pending')
+    })
+
+    it('of an install that its uninstall overtook revives nothing', async () => {
+      const organization = await insertOrganization(database.db)
+      const about = aboutOf(organization.organization_uid)
+      await event('uninstall', about)
+      await worker.drain()
+      await event('install', about)
+      await worker.drain()
+      expect(await statusOf(about.installation_uid)).toBe('uninstalled')
+    })
+
+    it('that disagrees with what we know changes nothing and says so', async () => {
+      const organization = await insertOrganization(database.db)
+      const known = await insertInstallation(database.db, { organization_id: organization.id, app_uid: appUid })
+      const id = await event('uninstall', {
+        installation_uid: known.installation_uid,
+        organization_uid: organization.organization_uid,
+        stack: 'blt00000000000000ff'
+      })
+      await worker.drain({ until: Date.now() + 60 * 60_000 })
+      await worker.drain({ until: Date.now() + 60 * 60_000 })
+      expect(await noteOf(id)).toMatchObject({ status: 'ignored', note: expect.stringContaining('another stack') as string })
+      expect(await statusOf(known.installation_uid)).toBe('active')
+    })
+  })
+})

@@ -61,6 +61,26 @@ export function assetRoutes(context: SandboxContext, doors: Doors): Router {
     })
   )
 
+  // By kind; what came in through a rich text editor (`rt`) is not told apart here, so none did.
+  router.get(
+    ['/assets/images', '/assets/videos', '/assets/rt'],
+    doors.stack((call, request) => {
+      call.permit('assets', 'read')
+      const prefix = request.path.endsWith('/images') ? 'image/' : request.path.endsWith('/videos') ? 'video/' : null
+      const found = Object.values(assetsOf(call.stack, call.branch)).filter(
+        asset => prefix !== null && asset.contentType.startsWith(prefix)
+      )
+      sort(found, call)
+      return {
+        body: pageOf(
+          found.map(asset => shapeOf(call, asset)),
+          call.params,
+          'assets'
+        )
+      }
+    })
+  )
+
   router.post(
     '/assets',
     doors.stack(async (call, request) => {

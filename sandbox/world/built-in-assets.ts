@@ -29,14 +29,14 @@ export function builtInAssets(at: string, by: string): Asset[] {
     return asset(pictures[name], title, `${name}.svg`, 'image/svg+xml', Buffer.from(svg), at, by, { width: 160, height: 90 })
   })
   return [
+    ...made,
+    asset(pictures.portrait, 'Portrait', 'portrait.png', 'image/png', png(8, 8, [106, 90, 150]), at, by, { width: 8, height: 8 }),
+    asset(pictures.pixel, 'Pixel', 'pixel.png', 'image/png', png(1, 1, [255, 136, 0]), at, by, { width: 1, height: 1 }),
     {
       ...asset(folder, 'Pictures', 'Pictures', 'application/vnd.contenstack.folder', Buffer.alloc(0), at, by),
       isDir: true,
       parentUid: null
-    },
-    ...made,
-    asset(pictures.portrait, 'Portrait', 'portrait.png', 'image/png', png(8, 8, [106, 90, 150]), at, by, { width: 8, height: 8 }),
-    asset(pictures.pixel, 'Pixel', 'pixel.png', 'image/png', png(1, 1, [255, 136, 0]), at, by, { width: 1, height: 1 })
+    }
   ]
 }
 

@@ -113,7 +113,7 @@ export function createBudget(database: Database): Budget {
         const done = (): void => signal?.removeEventListener('abort', giveUp)
         const waiter: Waiter = {
           resolve: () => (done(), resolve()),
-          reject: reason => (done(), reject(reason as Error))
+          reject: reason => (done(), reject(reason))
         }
         signal?.addEventListener('abort', giveUp, { once: true })
         gate.waiting[lane].add(waiter)

@@ -98,7 +98,7 @@ export function wrongKind(text: string, stackApiKey: string): { message: string;
   }
   if (/^bearer\b/i.test(text)) return { message: 'This is an OAuth token, which ends within the hour', remedy: make }
   if (/^ey[\w-]+\.[\w-]+\.[\w-]*$/.test(text)) return { message: 'This is a signed web token (JWT), not a management token', remedy: make }
-  if (/^qsk_/.test(text)) return { message: 'This is an access key of Quayside itself', remedy: make }
+  if (text.startsWith('qsk_')) return { message: 'This is an access key of Quayside itself', remedy: make }
   if (/^(authtoken|authorization|api_key|access_token)\s*[:=]/i.test(text))
     return { message: 'Paste the token alone, without the name of its header', remedy: make }
   if (!/^[\x21-\x7e]{8,256}$/.test(text))

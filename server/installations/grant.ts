@@ -55,7 +55,7 @@ export interface GrantStart {
   purpose: GrantRow['purpose']
   /** 1 to 365; null = never expires. */
   expiresInDays: number | null
-  branches: string[]
+  branches: readonly string[]
   /** Contentstack's uid of the person in front of it, where it begins in the CMS. */
   userUid?: string
   overLimit?: boolean

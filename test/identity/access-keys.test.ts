@@ -140,6 +140,14 @@ forEachDatabase(open => {
       expect(await findAccessKey(database.db, change(key))).toBeNull()
     })
 
+    it('with a wrong checksum is told apart without a look into the database', async () => {
+      const { key } = await create()
+      const closed = await open()
+      await closed.close()
+      expect(await findAccessKey(closed.db, `${key.slice(0, -6)}AAAAAA`)).toBeNull()
+      await expect(findAccessKey(closed.db, key)).rejects.toThrow()
+    })
+
     it.each<[string, object, string]>([
       ['no scope', { scopes: [] }, 'invalid'],
       ['a scope without action', { scopes: [{ module: 'entries', actions: [] }] }, 'invalid'],

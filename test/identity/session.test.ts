@@ -97,10 +97,14 @@ forEachDatabase(open => {
       await expect(renewSession(database.db, token)).rejects.toMatchObject({ code: 'unauthorized' })
     })
 
-    it('ends with its installation', async () => {
+    it('ends with its installation, and rests while its organization is not served', async () => {
       const other = await insertInstallation(database.db)
       const principal = { ...editor, installationId: other.id, organizationId: other.organization_id }
       const { token } = await createSession(database.db, { principal, ...extensionLife })
+      await database.db.updateTable('organization').set({ status: 'unclaimed' }).where('id', '=', other.organization_id).execute()
+      expect(await readSession(database.db, token, 'extension')).toBeNull()
+      await database.db.updateTable('organization').set({ status: 'claimed' }).where('id', '=', other.organization_id).execute()
+      expect(await readSession(database.db, token, 'extension')).not.toBeNull()
       await database.db.updateTable('installation').set({ status: 'uninstalled' }).where('id', '=', other.id).execute()
       expect(await readSession(database.db, token, 'extension')).toBeNull()
     })

@@ -233,6 +233,17 @@ forEachDatabase(open => {
       expect(await refusal(receive())).toBe('forbidden')
     })
 
+    it.each<[string, Sent]>([
+      ['without a signature', { signature: null }],
+      ['without a secret header', { secret: null }],
+      ['for an id that cannot be', { installationId: 'ins_UNION SELECT' }]
+    ])('%s costs no look into the database', async (_title, sent) => {
+      const closed = await open()
+      await closed.close()
+      const webhook = { ...(await webhookOf(sent)), installationId: sent.installationId ?? installation.id }
+      expect(await refusal(receiveContent(closed, deps, webhook))).toBe('forbidden')
+    })
+
     it('says the same to every stranger', async () => {
       const words = new Set<string>()
       for (const sent of [{ secret: 'wrong' }, { key: strangersKey }, { installationId: 'ins_unknown00000' }, { signature: null }]) {

@@ -3,7 +3,7 @@
 import express from 'express'
 import type { SandboxContext } from '../context.ts'
 import { answerRefusals, hubRefusal } from '../oauth/refusal.ts'
-import type { Stack, World } from '../world/model.ts'
+import type { Stack, World, WriteRecord } from '../world/model.ts'
 import { comeBack, leave } from '../world/people.ts'
 import { text } from './page-routes.ts'
 
@@ -52,7 +52,7 @@ export function standingRoutes(context: SandboxContext): express.Router {
         active: user.active,
         role: stack.members[user.uid] ?? null
       },
-      authtoken: { known: authtoken !== undefined, answer: authtokenAnswer },
+      authtoken: { answer: authtokenAnswer, ...writesBy(stack, 'authtoken', user.uid) },
       authorizations: Object.values(world.authorizations)
         .filter(({ userUid }) => userUid === user.uid)
         .map(({ uid, appUid, scopes, createdAt, revokedAt }) => ({
@@ -62,7 +62,12 @@ export function standingRoutes(context: SandboxContext): express.Router {
           createdAt,
           revokedAt
         })),
-      managementTokens: tokenAnswers.map(({ token: { uid, name, createdAt, dead }, answer }) => ({ uid, name, createdAt, dead, answer })),
+      managementTokens: tokenAnswers.map(({ token: { uid, name }, answer }) => ({
+        uid,
+        name,
+        answer,
+        ...writesBy(stack, 'management_token', uid)
+      })),
       writes: lastWrites(world, stack)
     })
   })
@@ -94,12 +99,24 @@ function lastWrites(world: World, stack: Stack): unknown[] {
     .reverse()
     .map(write => ({
       ...write,
-      title: titleOf(stack, write.branch ?? 'main', write.contentType ?? '', write.uid, write.locale ?? stack.masterLocale),
+      title: titleOf(stack, write),
       person: write.by.kind === 'authtoken' || write.by.kind === 'oauth_user' ? (world.users[write.by.uid]?.firstName ?? null) : null
     }))
 }
 
-function titleOf(stack: Stack, branch: string, contentType: string, uid: string, locale: string): string | null {
+function writesBy(stack: Stack, kind: WriteRecord['by']['kind'], uid: string): { writeCount: number; lastWriteAt: string | null } {
+  const writes = stack.writes.filter(({ by }) => by.kind === kind && by.uid === uid)
+  return { writeCount: writes.length, lastWriteAt: writes.at(-1)?.at ?? null }
+}
+
+/** The name people know it by, as it stands now; null when it is gone. */
+function titleOf(
+  stack: Stack,
+  { module, branch = 'main', contentType = '', uid, locale = stack.masterLocale }: WriteRecord
+): string | null {
+  if (module === 'management_token') return stack.managementTokens[uid]?.name ?? null
+  if (module === 'asset') return stack.assets[branch]?.[uid]?.title ?? null
+  if (module === 'content_type') return stack.contentTypes[branch]?.[uid]?.title ?? null
   const versions = stack.entries[branch]?.[contentType]?.[uid]?.locales[locale]?.versions
   const title = versions?.at(-1)?.fields['title']
   return typeof title === 'string' ? title : null

@@ -2,8 +2,10 @@
 // binary inside the npm package @sparticuz/chromium (Linux x64). Where there is none it says which tests are skipped and why;
 // it never downloads anything and never asks a system package manager.
 import { existsSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { type Browser, chromium } from 'playwright-core'
+import { whileHolding } from './lock.ts'
 
 const installedNames = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome']
 const macApplications = [
@@ -49,7 +51,8 @@ export async function findChromium(environment: NodeJS.ProcessEnv = process.env)
   if (process.platform !== 'linux' || process.arch !== 'x64') return null
   try {
     const { default: packaged } = await import('@sparticuz/chromium')
-    return await packaged.executablePath()
+    // It unpacks into the temporary directory at first use; a second process would start a half-written binary.
+    return await whileHolding(join(tmpdir(), 'quayside-chromium.lock'), () => packaged.executablePath())
   } catch {
     return null
   }

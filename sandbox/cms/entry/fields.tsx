@@ -84,7 +84,16 @@ function Control({
       </select>
     )
   }
-  if (field.data_type === 'text' && !field.multiple && !field.enum) {
+  if (field.enum) return <Choices id={id} locked={locked} choices={field.enum.choices} value={value} set={set} />
+  if (field.data_type === 'text' && field.multiple) {
+    // One value a line; a value that has a line break of its own is left to the JSON box.
+    const lines = Array.isArray(value) ? value.map(String) : []
+    if (!lines.some(line => line.includes('\n'))) {
+      const put = (text: string) => set(text === '' ? [] : text.split('\n'))
+      return <textarea {...common} rows={Math.max(2, lines.length)} value={lines.join('\n')} onChange={event => put(event.target.value)} />
+    }
+  }
+  if (field.data_type === 'text' && !field.multiple) {
     const text = typeof value === 'string' ? value : ''
     const long =
       field.field_metadata?.['multiline'] === true ||
@@ -96,7 +105,7 @@ function Control({
       <input {...common} value={text} onChange={event => set(event.target.value)} />
     )
   }
-  if (field.data_type === 'number' && !field.multiple && !field.enum) {
+  if (field.data_type === 'number' && !field.multiple) {
     return (
       <input
         {...common}
@@ -145,6 +154,34 @@ function Control({
   if (field.data_type === 'reference') return <ReferencePicker {...common} field={field} value={value} scope={scope} set={set} />
   if (field.data_type === 'file') return <FilePicker {...common} field={field} value={value} scope={scope} set={set} />
   return <JsonField {...common} key={`${path} ${String(draft.saved()._version)}`} value={value} set={set} />
+}
+
+function Choices({ id, locked, choices, value, set }: ChoicesProps) {
+  const chosen = Array.isArray(value) ? (value as unknown[]) : []
+  return (
+    <span className="boxes">
+      {choices.map((choice, index) => (
+        <label key={JSON.stringify(choice.value)}>
+          <input
+            id={index === 0 ? id : undefined}
+            type="checkbox"
+            disabled={locked}
+            checked={chosen.includes(choice.value)}
+            onChange={event => set(event.target.checked ? [...chosen, choice.value] : chosen.filter(other => other !== choice.value))}
+          />
+          {choice.key ?? String(choice.value)}
+        </label>
+      ))}
+    </span>
+  )
+}
+
+interface ChoicesProps {
+  id: string
+  locked: boolean
+  choices: { value: unknown; key?: string }[]
+  value: unknown
+  set: (next: unknown) => void
 }
 
 /** A field that an app draws: its own frame, with the value going both ways. */

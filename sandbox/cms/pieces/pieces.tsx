@@ -81,10 +81,12 @@ export function Time({ at }: { at: string | null | undefined }) {
   if (!at) return <span className="meta">never</span>
   return (
     <time dateTime={at} title={new Date(at).toLocaleString()}>
-      {ago(now - Date.parse(at))}
+      {now - Date.parse(at) > monthMilliseconds ? at.slice(0, 10) : ago(now - Date.parse(at))}
     </time>
   )
 }
+
+const monthMilliseconds = 30 * 86_400_000
 
 function ago(milliseconds: number): string {
   const seconds = Math.round(milliseconds / 1000)

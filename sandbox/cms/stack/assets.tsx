@@ -10,6 +10,8 @@ import type { StackScope } from './shell.tsx'
 interface AssetData extends Record<string, unknown> {
   uid: string
   title: string
+  /** Of a folder, which has no title. */
+  name?: string
   description?: string
   filename: string
   content_type: string
@@ -49,9 +51,15 @@ export function AssetsPage({ scope: { stack, branch } }: { scope: StackScope }) 
                 {list.map(asset => (
                   <tr key={asset.uid}>
                     <td>
-                      <Link to={`/stack/${stack.api_key}/assets/${asset.uid}${branch === 'main' ? '' : `?branch=${branch}`}`}>
-                        {asset.title}
-                      </Link>
+                      {asset.is_dir ? (
+                        <>
+                          {asset.name} <span className="meta">folder</span>
+                        </>
+                      ) : (
+                        <Link to={`/stack/${stack.api_key}/assets/${asset.uid}${branch === 'main' ? '' : `?branch=${branch}`}`}>
+                          {asset.title}
+                        </Link>
+                      )}
                     </td>
                     <td>
                       <Uid value={asset.uid} />

@@ -8,10 +8,17 @@ import { navigate } from '../route.ts'
 
 interface Standing {
   person: { uid: string; firstName: string; lastName: string; active: boolean; role: string | null }
-  authtoken: { known: boolean; answer: number | null }
+  authtoken: Answered
   authorizations: { uid: string; app: string; scopes: string[]; createdAt: string; revokedAt: string | null }[]
-  managementTokens: { uid: string; name: string; createdAt: string; dead: boolean; answer: number | null }[]
+  managementTokens: (Answered & { uid: string; name: string })[]
   writes: Write[]
+}
+
+/** What the CMA said to a credential; null when there is none to ask with. */
+interface Answered {
+  answer: number | null
+  writeCount: number
+  lastWriteAt: string | null
 }
 
 interface Write {
@@ -135,7 +142,7 @@ function Picture({ apiKey, userUid }: { apiKey: string; userUid: string }) {
           <Held
             title="Authtoken"
             detail={`Names ${name}. Scripts that use it act as ${name}.`}
-            answer={authtoken.answer}
+            of={authtoken}
             none={`${name} has not logged in since the sandbox started.`}
           />
           {authorizations.map(({ uid, app, scopes, revokedAt, createdAt }) => (
@@ -148,9 +155,12 @@ function Picture({ apiKey, userUid }: { apiKey: string; userUid: string }) {
               </div>
               <span className={revokedAt ? 'wire cut' : 'wire'} aria-hidden="true" />
               {revokedAt ? (
-                <State is="quiet">
-                  revoked <Time at={revokedAt} />
-                </State>
+                <span>
+                  <State is="quiet">revoked</State>
+                  <span className="meta below">
+                    <Time at={revokedAt} />
+                  </span>
+                </span>
               ) : (
                 <State is="good">granted</State>
               )}
@@ -165,7 +175,7 @@ function Picture({ apiKey, userUid }: { apiKey: string; userUid: string }) {
               key={token.uid}
               title={`Management token “${token.name}”`}
               detail="Names nobody. Syncs and scripts behind it act as the stack."
-              answer={token.answer}
+              of={token}
               none=""
             />
           ))}
@@ -219,12 +229,16 @@ const kinds: Record<string, string> = {
 }
 
 /** A credential, the way to the CMA, and the CMA's answer to it. */
-function Held({ title, detail, answer, none }: { title: string; detail: string; answer: number | null; none: string }) {
+function Held({ title, detail, of, none }: { title: string; detail: string; of: Answered; none: string }) {
+  const { answer, writeCount, lastWriteAt } = of
   return (
     <div className="held">
       <div>
         <strong>{title}</strong>
         <span className="meta below">{answer === null ? none : detail}</span>
+        <span className="meta below">
+          {writeCount} {writeCount === 1 ? 'write' : 'writes'}, last <Time at={lastWriteAt} />
+        </span>
       </div>
       <span className={answer !== null && answer < 400 ? 'wire' : 'wire cut'} aria-hidden="true" />
       <Answer status={answer} />

@@ -109,6 +109,21 @@ forEachDatabase(open => {
       expect(await getDelivery(database.db, [blog.installation.organization_id], String(row?.id))).toEqual(row)
     })
 
+    it('is listed by its status, newest first', async () => {
+      const of = { organizationIds: [blog.installation.organization_id], limit: 100 }
+      const all = await stage.deliveries()
+      expect(all.map(({ id }) => id)).toEqual(
+        all
+          .map(({ id }) => id)
+          .toSorted()
+          .toReversed()
+      )
+      const ignored = await listDeliveries(database.db, { ...of, status: 'ignored' })
+      expect(ignored).toEqual(all.filter(({ status }) => status === 'ignored'))
+      expect(ignored.length).toBeLessThan(all.length)
+      expect(await listDeliveries(database.db, { ...of, before: all[0]?.id })).toEqual(all.slice(1))
+    })
+
     it('is shown without its body', async () => {
       for (const row of await stage.deliveries()) expect(row).not.toHaveProperty('body')
       expect((await stage.deliveries()).length).toBeGreaterThan(0)

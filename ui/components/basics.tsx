@@ -17,6 +17,8 @@ export function Button({ look = 'secondary', busy, children, onClick, type = 'bu
       type={type}
       className={`button button-${look}`}
       aria-disabled={busy ? true : undefined}
+      // What it is doing replaces what it is called: a name that hides the shown words would mislead.
+      aria-label={busy ? undefined : rest['aria-label']}
       onClick={busy ? event => event.preventDefault() : onClick}
     >
       {busy ? (
@@ -31,7 +33,7 @@ export function Button({ look = 'secondary', busy, children, onClick, type = 'bu
   )
 }
 
-const noticeIcons = { good: 'checked', moving: 'info', wait: 'held', bad: 'failing', quiet: 'info' } as const
+const noticeIcons = { good: 'checked', moving: 'info', wait: 'failing', bad: 'failing', quiet: 'info' } as const
 
 export function Notice({ tone, title, children, live = false }: { tone: Tone; title?: ReactNode; children?: ReactNode; live?: boolean }) {
   return (
@@ -133,7 +135,7 @@ export function shortened(value: string): string {
   return value.length <= 16 ? value : `${value.slice(0, 8)}…${value.slice(-5)}`
 }
 
-const numbers = new Intl.NumberFormat()
+const numbers = new Intl.NumberFormat('en')
 export const count = (value: number): string => numbers.format(value)
 /** '1 sync', '3 syncs'. */
 export const counted = (value: number, one: string, many = `${one}s`): string => `${count(value)} ${value === 1 ? one : many}`

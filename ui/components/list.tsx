@@ -21,7 +21,7 @@ export function Table<T>({ label, columns, rows, rowKey }: TableProps<T>) {
   return (
     // Wider than a phone: it scrolls inside its frame, which the keyboard can reach.
     // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
-    <div className="table-frame" tabIndex={0} role="region" aria-label={label}>
+    <div className="table-frame" tabIndex={0} role="group" aria-label={label}>
       <table className="table">
         <thead>
           <tr>

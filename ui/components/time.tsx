@@ -1,8 +1,9 @@
-// Times as people say them, with the exact time on hover and for screen readers; one clock ticks for the whole page.
+// Times as people say them, with the exact time on hover and for screen readers; one clock ticks for the whole page. In
+// English as the pages are: 'vor 3 Min.' in an English sentence would be nobody's language.
 import { useSyncExternalStore } from 'react'
 
-const exact = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' })
-const relative = new Intl.RelativeTimeFormat(undefined, { numeric: 'auto', style: 'short' })
+const exact = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'medium' })
+const relative = new Intl.RelativeTimeFormat('en', { numeric: 'auto', style: 'short' })
 
 const units: [Intl.RelativeTimeFormatUnit, seconds: number][] = [
   ['year', 31_536_000],
@@ -70,7 +71,7 @@ export function Time({ at, none = 'never' }: { at: number | null | undefined; no
 export function Day({ at }: { at: number }) {
   return (
     <time dateTime={new Date(at).toISOString()} title={exact.format(at)}>
-      {new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' }).format(at)}
+      {new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium' }).format(at)}
     </time>
   )
 }

@@ -1,7 +1,6 @@
 // Gives the pages below both halves of where they stand: the frame (host.ts) and the proven session (api/session.ts). The two
 // are fetched side by side. Everything that can go wrong at the door has its own page here, saying what to do.
 import { createContext, type ReactNode, useContext, useEffect, useState, useSyncExternalStore } from 'react'
-import { isApiError } from '../api/http.ts'
 import { type ExtensionApi, openSession, type Session } from '../api/session.ts'
 import { Notice, Problem, Waiting } from '../components/basics.tsx'
 import { type Host, HostError, joinHost } from './host.ts'
@@ -54,6 +53,7 @@ export function HostProvider({ appToken, children }: { appToken: string | null; 
   if (!joined) {
     return (
       <main className="sidebar">
+        <h1 className="only-heard">Quayside</h1>
         <Waiting label="Contentstack" />
       </main>
     )
@@ -103,10 +103,7 @@ function AtTheDoor({ error }: { error: unknown }) {
           <p>Reload the Contentstack page. If it lasts, the address of this app may not be the one it was installed with.</p>
         </Notice>
       ) : (
-        <>
-          <Problem error={error} />
-          {isApiError(error, 'unreachable') ? null : <p className="meta">Reloading the Contentstack page brings a new signature.</p>}
-        </>
+        <Problem error={error} />
       )}
     </main>
   )

@@ -8,17 +8,18 @@ import { StackProvider, type StackView } from '../components/stack/stack-view.ts
 import { SyncView } from '../components/stack/sync-view.tsx'
 import { useHost } from '../host/host-provider.tsx'
 
-/** The StackView of this frame's installation. `canConfigure` false on pages that only look. */
+/** The StackView of this frame's installation. */
 export function StackHere({ children }: { children: ReactNode }) {
   const { host, api, session } = useHost()
   const admin = session.stackAdmin === true
   const view: StackView = {
     id: session.installation.id,
     api: api.stack,
+    installation: session.installation,
     can: { custody: session.stackAdmin !== false, configure: admin, run: admin },
     branches: host.branches,
-    links: { run: id => `/runs/${id}`, sync: id => `/syncs/${id}`, runsOf: id => `/syncs/${id}` },
-    onToken: () => void api.renew().catch(() => {})
+    links: { run: id => `/runs/${id}`, sync: id => `/syncs/${id}` },
+    onToken: () => api.renew().catch(() => {})
   }
   return <StackProvider value={view}>{children}</StackProvider>
 }

@@ -143,8 +143,8 @@ function GrantProgress({
     if (!finished || told.current) return
     told.current = true
     setOver(true)
-    void refresh()
-    if (status !== 'failed') onToken?.()
+    // Whoever connected is proven an admin by the new token: who they are is asked again before what they may see.
+    void (status === 'failed' ? Promise.resolve() : (onToken?.() ?? Promise.resolve())).then(refresh)
   })
 
   return (
@@ -192,8 +192,8 @@ function ByPaste({ replacing, onWay, onClose }: Props) {
     mutationFn: () => api.pasteToken({ token: token.trim() }),
     onSuccess: async kept => {
       setToken('')
+      if (kept.status === 'active') await onToken?.()
       await refresh()
-      if (kept.status === 'active') onToken?.()
     }
   })
   return (

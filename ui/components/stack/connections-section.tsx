@@ -37,17 +37,24 @@ export function ConnectionsSection({ primary = false }: { primary?: boolean }) {
             rowKey={connection => connection.id}
             columns={[
               { title: 'State', cell: connection => <ConnectionState connection={connection} /> },
-              { title: 'Name', cell: connection => connection.name },
-              { title: 'System', cell: connection => connection.system },
+              {
+                title: 'Connection',
+                cell: connection => (
+                  <>
+                    {connection.name}
+                    <p className="meta">{connection.system}</p>
+                  </>
+                )
+              },
               { title: 'Where', cell: connection => <code>{whereabouts(connection.settings)}</code> },
               { title: 'Checked', cell: connection => <Time at={connection.checkedAt} /> },
               {
-                title: 'Check',
+                title: 'Actions',
                 cell: connection =>
                   can.configure ? (
                     <Button
                       look="plain"
-                      aria-label={`Check ${connection.name} now`}
+                      aria-label={`Check now: ${connection.name}`}
                       busy={check.isPending && check.variables === connection.id && 'Checking…'}
                       onClick={() => check.mutate(connection.id)}
                     >

@@ -65,7 +65,7 @@ export function KeysSection() {
                 title: 'Actions',
                 cell: key =>
                   can.custody && key.status === 'active' ? (
-                    <Button look="plain" aria-label={`Revoke ${key.name}`} onClick={() => setRevoking(key)}>
+                    <Button look="plain" aria-label={`Revoke: ${key.name}`} onClick={() => setRevoking(key)}>
                       Revoke
                     </Button>
                   ) : null

@@ -100,7 +100,7 @@ function Fields({ kinds, onClose }: { kinds: Kind[]; onClose: () => void }) {
             autoComplete="off"
             value={secrets[secret] ?? ''}
             onValue={value => setSecrets(before => ({ ...before, [secret]: value }))}
-            hint="Sealed; never shown again."
+            hint="Sealed; never shown again. Empty where none is needed."
             errors={fieldErrors(create.error, secret)}
           />
         ))}
@@ -169,10 +169,6 @@ function SettingField({
   )
 }
 
-const systemNames: Record<string, string> = { sqlite: 'SQLite', postgres: 'PostgreSQL' }
-
 function systemName({ connector, variant }: Kind): string {
-  const system = variant.fixed['system']
-  if (typeof system === 'string') return systemNames[system] ?? variant.label
   return variant.label === 'Settings' ? labelOf(connector.id) : variant.label
 }

@@ -30,10 +30,11 @@ export function variantsOf(schema: Schema): Variant[] {
 function variantOf(schema: Schema): Variant {
   const properties = Object.entries((schema['properties'] ?? {}) as Record<string, Schema>)
   const required = new Set(Array.isArray(schema['required']) ? (schema['required'] as string[]) : [])
+  const kind = properties.find(([, property]) => 'const' in property)?.[1]
   const fixed = Object.fromEntries(properties.flatMap(([name, property]) => ('const' in property ? [[name, property['const']]] : [])))
   return {
     fixed,
-    label: typeof schema['title'] === 'string' ? schema['title'] : Object.values(fixed).map(String).join(' ') || 'Settings',
+    label: textOf(schema['title']) || textOf(kind?.['description']) || Object.values(fixed).map(String).join(' ') || 'Settings',
     fields: properties.flatMap(([name, property]) => ('const' in property ? [] : [fieldOf(name, property, required.has(name))])),
     secrets: Array.isArray(schema['secrets']) ? (schema['secrets'] as string[]) : null
   }
@@ -45,8 +46,8 @@ function fieldOf(name: string, property: Schema, required: boolean): SchemaField
   const initial = property['default']
   return {
     name,
-    label: typeof property['title'] === 'string' ? property['title'] : labelOf(name),
-    hint: typeof property['description'] === 'string' ? property['description'] : '',
+    label: textOf(property['title']) || textOf(property['description']) || labelOf(name),
+    hint: property['title'] === undefined ? '' : textOf(property['description']),
     kind: choices.length > 0 ? 'choice' : type === 'integer' || type === 'number' ? 'number' : type === 'boolean' ? 'boolean' : 'text',
     choices,
     // A default makes a field optional to a person, though zod lists it as required in the output's schema.
@@ -55,6 +56,8 @@ function fieldOf(name: string, property: Schema, required: boolean): SchemaField
       initial === undefined ? '' : typeof initial === 'object' ? JSON.stringify(initial) : String(initial as string | number | boolean)
   }
 }
+
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : '')
 
 /** 'sslMode' -> 'Ssl mode'. */
 export function labelOf(name: string): string {

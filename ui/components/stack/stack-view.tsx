@@ -2,6 +2,7 @@
 // decides again on every call; what stands here only spares people buttons that would be refused.
 import { createContext, type ReactNode, useContext } from 'react'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
+import type { Installation } from '../../../server/http/contract/stack.ts'
 import type { StackApi } from '../../api/stack.ts'
 import { runningRun } from './progress.ts'
 
@@ -9,12 +10,13 @@ export interface StackView {
   /** Begins every cache key of this installation. */
   id: string
   api: StackApi
+  installation: Installation
   can: { custody: boolean; configure: boolean; run: boolean }
   /** Branch uids to suggest; the first is the current one. */
   branches: string[]
-  links: { run: (id: string) => string; sync: (id: string) => string; runsOf: (syncId: string) => string }
+  links: { run: (id: string) => string; sync: (id: string) => string }
   /** Called when a token came into custody. */
-  onToken?: () => void
+  onToken?: () => Promise<unknown>
 }
 
 const Context = createContext<StackView | null>(null)

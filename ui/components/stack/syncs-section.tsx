@@ -88,8 +88,17 @@ export function syncColumns(to?: (sync: Sync) => string): Column<Sync>[] {
         </>
       )
     },
-    { title: 'Content type', cell: sync => sync.contentType },
-    { title: 'Table', cell: sync => <code>{sync.target}</code> },
+    {
+      title: 'Content type, table',
+      cell: sync => (
+        <>
+          {sync.contentType}
+          <p className="meta">
+            <code>{sync.target}</code>
+          </p>
+        </>
+      )
+    },
     { title: 'Records', number: true, cell: sync => count(sync.records.synced) },
     {
       title: 'Failed',
@@ -132,20 +141,15 @@ export function SyncActions({ sync }: { sync: Sync }) {
   const paused = sync.state === 'paused'
   return (
     <div className="stack-tight">
-      <div className="row">
-        {paused ? null : (
-          <Button
-            look="plain"
-            aria-label={`Run ${sync.name} now`}
-            busy={(run.isPending || sync.state === 'running') && 'Running'}
-            onClick={() => run.mutate()}
-          >
+      <div className="actions">
+        {paused || sync.state === 'running' ? null : (
+          <Button look="plain" aria-label={`Run now: ${sync.name}`} busy={run.isPending && 'Starting…'} onClick={() => run.mutate()}>
             Run now
           </Button>
         )}
         <Button
           look="plain"
-          aria-label={`${paused ? 'Resume' : 'Pause'} ${sync.name}`}
+          aria-label={`${paused ? 'Resume' : 'Pause'}: ${sync.name}`}
           busy={change.isPending && (paused ? 'Resuming…' : 'Pausing…')}
           onClick={() => change.mutate(paused ? 'active' : 'paused')}
         >

@@ -1,26 +1,27 @@
 // The stack's token in custody: which state it is in, what was verified about it, and the two ways to bring one in.
 // The token itself is never here; its fingerprint is.
 import { useState } from 'react'
-import type { Custody, Token } from '../../../server/http/contract/stack.ts'
+import type { Custody, Installation, Token } from '../../../server/http/contract/stack.ts'
 import { Button, Empty, Id, Notice, Problem, Waiting } from '../basics.tsx'
-import { checkStates, State, tokenStates } from '../state.tsx'
+import { checkStates, State, tokenLook, tokenStates } from '../state.tsx'
 import { Table } from '../list.tsx'
 import { Day, Time } from '../time.tsx'
 import { ConnectToken } from './connect-token.tsx'
 import { useCustody, useStack } from './stack-view.tsx'
 
 export function TokenSection() {
-  const { can } = useStack()
+  const { can, installation } = useStack()
   const custody = useCustody(10_000)
   const [connecting, setConnecting] = useState<'grant' | 'paste' | null>(null)
   const current = custody.data?.current ?? null
+  const standing = current ?? installation.token
 
   return (
     <section className="section" aria-labelledby="token-heading">
       <div className="row-apart">
         <h2 id="token-heading">Management token</h2>
-        {current && can.custody && !connecting ? (
-          <Button look={current.status === 'dead' ? 'primary' : 'secondary'} onClick={() => setConnecting('grant')}>
+        {standing && can.custody && !connecting ? (
+          <Button look={standing.status === 'dead' ? 'primary' : 'secondary'} onClick={() => setConnecting('grant')}>
             Replace token
           </Button>
         ) : null}
@@ -29,6 +30,8 @@ export function TokenSection() {
         <>
           {current ? (
             <CurrentToken token={current} />
+          ) : installation.token ? (
+            <TokenUnproven token={installation.token} />
           ) : connecting ? null : (
             <Empty
               action={
@@ -51,7 +54,7 @@ export function TokenSection() {
             </Empty>
           )}
           {connecting ? (
-            <ConnectToken way={connecting} replacing={current !== null} onWay={setConnecting} onClose={() => setConnecting(null)} />
+            <ConnectToken way={connecting} replacing={standing !== null} onWay={setConnecting} onClose={() => setConnecting(null)} />
           ) : null}
           <GrantNotice custody={custody.data} />
           <History tokens={custody.data.history} />
@@ -65,7 +68,33 @@ export function TokenSection() {
   )
 }
 
+/** With a token that no longer works nobody can be proven an admin, so its details stay closed; replacing it is still possible. */
+function TokenUnproven({ token }: { token: NonNullable<Installation['token']> }) {
+  return (
+    <div className="panel">
+      <div className="panel-body">
+        <dl className="facts">
+          <dt>State</dt>
+          <dd>
+            <State of={tokenLook(token.status)} />
+          </dd>
+          {token.fingerprint ? (
+            <>
+              <dt>Fingerprint</dt>
+              <dd>
+                <Id value={token.fingerprint} />
+              </dd>
+            </>
+          ) : null}
+        </dl>
+        <p className="muted">A new token lets the jobs of this stack go on. You prove that you are Owner or Admin by authorising it.</p>
+      </div>
+    </div>
+  )
+}
+
 function CurrentToken({ token }: { token: Token }) {
+  const fine = token.verification.every(row => row.result === 'granted' || row.result === 'likely')
   return (
     <div className="panel">
       <div className="panel-body">
@@ -103,16 +132,19 @@ function CurrentToken({ token }: { token: Token }) {
           </dd>
         </dl>
         {token.verification.length > 0 ? (
-          <Table
-            label="What was verified"
-            rows={token.verification}
-            rowKey={row => row.check}
-            columns={[
-              { title: 'Result', cell: row => <State of={checkStates[row.result]} /> },
-              { title: 'Check', cell: row => row.check },
-              { title: 'How it is known', cell: row => row.detail }
-            ]}
-          />
+          <details open={!fine}>
+            <summary className="muted">What was verified ({token.verification.length})</summary>
+            <Table
+              label="What was verified"
+              rows={token.verification}
+              rowKey={row => row.check}
+              columns={[
+                { title: 'Result', cell: row => <State of={checkStates[row.result]} /> },
+                { title: 'Check', cell: row => row.check },
+                { title: 'How it is known', cell: row => row.detail }
+              ]}
+            />
+          </details>
         ) : null}
       </div>
     </div>

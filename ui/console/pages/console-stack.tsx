@@ -33,12 +33,12 @@ export function ConsoleStack({ title, children }: { title: string; children: (in
       value={{
         id: installationId,
         api,
+        installation,
         can: abilities(roleFor(me, installation)),
         branches: ['main'],
         links: {
           run: id => `${base}/runs/${id}`,
-          sync: id => `${base}/syncs/${id}`,
-          runsOf: id => `/runs?installation=${installationId}&sync=${id}`
+          sync: id => `${base}/syncs/${id}`
         }
       }}
     >

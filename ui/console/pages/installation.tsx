@@ -56,8 +56,8 @@ export function InstallationPage() {
           <TokenSection />
           <ConnectionsSection />
           <SyncsSection />
-          <RunsSection title="Latest runs" />
           <KeysSection />
+          <RunsSection title="Latest runs" />
           <p>
             <Link to={`/deliveries?installation=${installation.id}`}>Deliveries</Link> and{' '}
             <Link to={`/audit?installation=${installation.id}`}>audit</Link> of this installation.

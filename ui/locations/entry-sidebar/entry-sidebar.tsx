@@ -104,8 +104,8 @@ function Headline({ status, entry, typing }: { status: EntryStatus; entry: HostE
     <div className={`sidebar-head tone-${tone}`}>
       <Icon name={icon} className={icon === 'turning' ? 'spin' : ''} />
       <div>
-        <h2 className="sidebar-title" role="status">
-          {word}
+        <h2 className="sidebar-title">
+          <span role="status">{word}</span>
         </h2>
         <p className="meta">
           {entry.locale}
@@ -135,7 +135,7 @@ function SyncRow({ sync, seen }: { sync: EntrySyncState; seen: number | null }) 
         </span>
       </Collapsible.Trigger>
       <Collapsible.Content className="sidebar-detail">
-        {sync.error ? <Notice tone="bad" title={sync.error} /> : null}
+        {sync.error ? <Notice tone="bad">{sync.error}</Notice> : null}
         <dl className="facts">
           <dt>Sync</dt>
           <dd>{sync.syncName}</dd>

@@ -1,7 +1,7 @@
 // SQLite under Kysely, with what Kysely leaves open: write transactions begin immediate, a commit is on the disk when it
 // returns, prepared statements are kept, and the outer connection used inside a transaction throws instead of hanging for ever.
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import {
@@ -16,7 +16,7 @@ import {
 import { AppError } from '../errors.ts'
 import type { Schema } from './schema.ts'
 
-/** `:memory:` or a path; the folder is made. Throws `upstream` when the file is no database or may not be written. */
+/** `:memory:` or a path; its folder is made. Throws `upstream` when the file is no database or may not be written. */
 export function openSqlite(path: string): Kysely<Schema> {
   const file = openFile(path)
   const statements = new Map<string, SqliteStatement>()
@@ -37,7 +37,7 @@ export function openSqlite(path: string): Kysely<Schema> {
 
 function openFile(path: string): Sqlite.Database {
   try {
-    if (path !== ':memory:') mkdirSync(dirname(resolve(path)), { recursive: true })
+    if (path !== ':memory:') makeFolder(dirname(resolve(path)))
     const file = new Sqlite(path)
     file.pragma('busy_timeout = 10000')
     file.pragma('journal_mode = WAL')
@@ -51,6 +51,13 @@ function openFile(path: string): Sqlite.Database {
       remedy: 'Check that the folder exists and may be written, and that the file is a SQLite database.'
     })
   }
+}
+
+/** Level by level, because Node's recursive mkdir spins for ever under /proc, where a folder exists and may not be added to. */
+function makeFolder(folder: string): void {
+  const missing: string[] = []
+  for (let level = folder; !existsSync(level); level = dirname(level)) missing.unshift(level)
+  for (const level of missing) mkdirSync(level)
 }
 
 class ImmediateSqliteDriver extends SqliteDriver {

@@ -14,6 +14,7 @@ import { notifyExpression, ring } from './wake.ts'
  */
 export async function enqueue(db: Db, job: NewJob): Promise<number | null> {
   if (dialectOf(db) === 'postgres' && !db.isTransaction) return await db.transaction().execute(async trx => await enqueue(trx, job))
+  checkNames(job)
   await lockKeys(db, [job])
   const [id] = await insert(db, [job])
   if (id === undefined) await hurry(db, job)
@@ -25,6 +26,7 @@ export async function enqueue(db: Db, job: NewJob): Promise<number | null> {
 export async function enqueueMany(db: Db, jobs: readonly NewJob[]): Promise<number> {
   if (jobs.length === 0) return 0
   if (!db.isTransaction) return await db.transaction().execute(async trx => await enqueueMany(trx, jobs))
+  jobs.forEach(checkNames)
   await lockKeys(db, jobs)
   let count = 0
   // SQLite takes 32,766 parameters a statement, a job is 11.
@@ -132,11 +134,11 @@ async function insert(db: Db, jobs: readonly NewJob[]): Promise<number[]> {
     .insertInto('job')
     .values(
       jobs.map(job => ({
-        kind: storable('kind', job.kind),
+        kind: job.kind,
         lane: job.lane,
-        key: job.key === undefined ? null : storable('key', job.key),
-        group_id: storable('group', job.group ?? ''),
-        unique_key: job.uniqueKey === undefined ? null : storable('uniqueKey', job.uniqueKey),
+        key: job.key ?? null,
+        group_id: job.group ?? '',
+        unique_key: job.uniqueKey ?? null,
         payload_json: JSON.stringify(job.payload ?? null),
         state: 'ready' as const,
         attempt: 0,
@@ -164,7 +166,8 @@ async function hurry(db: Db, job: NewJob): Promise<void> {
 }
 
 /** PostgreSQL's text holds no NUL (error 22021); said here, it names the field. In payloads JSON escapes it. */
-function storable(field: string, value: string): string {
-  if (value.includes('\0')) throw new AppError('invalid', `A job's ${field} must not contain a NUL character.`)
-  return value
+function checkNames({ kind, key, group, uniqueKey }: NewJob): void {
+  for (const [name, value] of Object.entries({ kind, key, group, uniqueKey })) {
+    if (value?.includes('\0')) throw new AppError('invalid', `A job's ${name} must not contain a NUL character.`)
+  }
 }

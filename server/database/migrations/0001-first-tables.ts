@@ -15,8 +15,9 @@ export const firstTables: Migration = {
 
 function statements(text: string, growingId: string): string[] {
   return [
+    // SQLite lets a text primary key be null unless it is told otherwise: https://www.sqlite.org/lang_createtable.html
     `create table organization (
-      id ${text} primary key,
+      id ${text} primary key not null,
       region ${text} not null,
       organization_uid ${text} not null,
       name ${text} not null,
@@ -27,7 +28,7 @@ function statements(text: string, growingId: string): string[] {
 
     // (organization_id, id) is what other tables refer to: a row of one tenant cannot point at another tenant's installation.
     `create table installation (
-      id ${text} primary key,
+      id ${text} primary key not null,
       organization_id ${text} not null references organization (id),
       region ${text} not null,
       installation_uid ${text} not null,
@@ -46,7 +47,7 @@ function statements(text: string, growingId: string): string[] {
     'create index installation_stack on installation (region, stack_api_key)',
 
     `create table grant_flow (
-      id ${text} primary key,
+      id ${text} primary key not null,
       organization_id ${text} not null,
       installation_id ${text} not null,
       ticket_hash ${text},
@@ -70,7 +71,7 @@ function statements(text: string, growingId: string): string[] {
     'create index grant_flow_installation on grant_flow (installation_id, id)',
 
     `create table management_token (
-      id ${text} primary key,
+      id ${text} primary key not null,
       organization_id ${text} not null,
       installation_id ${text} not null,
       name ${text} not null,
@@ -91,7 +92,7 @@ function statements(text: string, growingId: string): string[] {
     'create index management_token_installation on management_token (installation_id, id)',
 
     `create table secret (
-      id ${text} primary key,
+      id ${text} primary key not null,
       organization_id ${text} not null,
       installation_id ${text},
       purpose ${text} not null,
@@ -105,7 +106,7 @@ function statements(text: string, growingId: string): string[] {
     'create index secret_installation on secret (installation_id)',
 
     `create table audit_event (
-      id ${text} primary key,
+      id ${text} primary key not null,
       organization_id ${text} not null,
       seq bigint not null,
       at bigint not null,
@@ -124,7 +125,7 @@ function statements(text: string, growingId: string): string[] {
     'create index audit_event_page on audit_event (organization_id, id)',
 
     `create table session (
-      id_hash ${text} primary key,
+      id_hash ${text} primary key not null,
       kind ${text} not null,
       principal_json ${text} not null,
       installation_id ${text},
@@ -136,7 +137,7 @@ function statements(text: string, growingId: string): string[] {
     'create index session_expiry on session (absolute_expires_at)',
 
     `create table app_token_use (
-      token_hash ${text} primary key,
+      token_hash ${text} primary key not null,
       uses bigint not null,
       first_used_at bigint not null,
       expires_at bigint not null
@@ -144,7 +145,7 @@ function statements(text: string, growingId: string): string[] {
     'create index app_token_use_expiry on app_token_use (expires_at)',
 
     `create table access_key (
-      id ${text} primary key,
+      id ${text} primary key not null,
       organization_id ${text} not null,
       installation_id ${text} not null,
       name ${text} not null,
@@ -195,13 +196,13 @@ function jobStatements(text: string, growingId: string): string[] {
     'create index job_finished on job (finished_at) where finished_at is not null',
 
     `create table job_hold (
-      group_id ${text} primary key,
+      group_id ${text} primary key not null,
       reason ${text} not null,
       held_at bigint not null
     )`,
 
     `create table schedule (
-      id ${text} primary key,
+      id ${text} primary key not null,
       organization_id ${text},
       cron ${text} not null,
       time_zone ${text} not null,
@@ -225,7 +226,7 @@ function stackStatements(text: string): string[] {
     )`,
 
     `create table write_ledger (
-      id ${text} primary key,
+      id ${text} primary key not null,
       organization_id ${text} not null,
       installation_id ${text} not null,
       at bigint not null,
@@ -244,7 +245,7 @@ function stackStatements(text: string): string[] {
     'create index write_ledger_entry on write_ledger (installation_id, entry_uid, locale, version)',
 
     `create table delivery (
-      id ${text} primary key,
+      id ${text} primary key not null,
       organization_id ${text} not null,
       installation_id ${text} not null,
       dedupe_key ${text} not null unique,
@@ -268,7 +269,7 @@ function stackStatements(text: string): string[] {
 function syncStatements(text: string): string[] {
   return [
     `create table connection (
-      id ${text} primary key,
+      id ${text} primary key not null,
       organization_id ${text} not null,
       installation_id ${text} not null,
       connector ${text} not null,
@@ -285,7 +286,7 @@ function syncStatements(text: string): string[] {
     'create index connection_installation on connection (installation_id, id)',
 
     `create table sync (
-      id ${text} primary key,
+      id ${text} primary key not null,
       organization_id ${text} not null,
       installation_id ${text} not null,
       connection_id ${text} not null references connection (id),
@@ -308,7 +309,7 @@ function syncStatements(text: string): string[] {
     'create index sync_installation on sync (installation_id, content_type)',
 
     `create table run (
-      id ${text} primary key,
+      id ${text} primary key not null,
       organization_id ${text} not null,
       installation_id ${text} not null,
       sync_id ${text} not null references sync (id),
@@ -363,7 +364,7 @@ function syncStatements(text: string): string[] {
     'create index link_sidebar on link (installation_id, entry_uid)',
 
     `create table intent (
-      id ${text} primary key,
+      id ${text} primary key not null,
       organization_id ${text} not null,
       installation_id ${text} not null,
       link_set_id ${text} not null,

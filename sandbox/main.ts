@@ -39,7 +39,8 @@ function readFlags(): SandboxOptions {
 
 try {
   const sandbox = await createSandbox(readFlags())
-  const { urls, world } = sandbox
+  const { urls, world, notes } = sandbox
+  for (const note of notes) console.log(note)
   console.log(`
 CMS page            ${urls.application}
 Content management  ${urls.contentManagement}/v3

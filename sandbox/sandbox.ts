@@ -33,14 +33,14 @@ export interface SandboxOptions {
   plays?: Partial<Plays>
   /** The console's client at the identity provider; more may be registered later. */
   identityClient?: IdentityClient
-  /** Says nothing on the terminal. */
-  quiet?: boolean
   /** Changes the world before anybody sees it. */
   world?: (world: World) => void
 }
 
 export interface Sandbox {
   world: World
+  /** What was loaded or continued, and what of an export was left aside: lines for the terminal. */
+  notes: string[]
   /** For tests that look behind the wire. */
   context: SandboxContext
   clock: Clock
@@ -92,7 +92,6 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
   serve('developerHub', createDeveloperHub(context, webhooks.tellApp, webhooks))
   serve('identity', identity.app)
   serve('control', createControl(context, { settle: webhooks.settle, identity }))
-  if (!options.quiet) for (const note of notes) console.log(note)
 
   const { snapshotFile } = options
   const saving = snapshotFile === undefined ? undefined : setInterval(() => void save(), saveEveryMs)
@@ -110,6 +109,7 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
   let closing: Promise<void> | undefined
   return {
     world,
+    notes,
     context,
     clock: context.clock,
     urls,

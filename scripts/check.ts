@@ -16,7 +16,11 @@ const checks: [name: string, command: string, ...args: string[]][] = [
 const failed: string[] = []
 for (const [name, command, ...args] of checks) {
   const startedAt = performance.now()
-  const { status, error } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], shell: process.platform === 'win32' })
+  const { status, error } = spawnSync(command, args, {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    shell: process.platform === 'win32'
+  })
   if (error) console.error(error)
   const ok = status === 0
   if (!ok) failed.push(name)

@@ -32,7 +32,8 @@ export interface AppOptions {
 /** Migrates the database. Throws AppError invalid for a port that is taken, upstream for a database that cannot be reached. */
 export async function createApp(config: Config, secrets: Secrets, log: Log, { background = true }: AppOptions = {}): Promise<App> {
   await mkdir(config.filesDirectory, { recursive: true, mode: 0o700 })
-  if (config.databaseUrl.startsWith('sqlite:')) await mkdir(dirname(config.databaseUrl.slice('sqlite:'.length)), { recursive: true, mode: 0o700 })
+  if (config.databaseUrl.startsWith('sqlite:'))
+    await mkdir(dirname(config.databaseUrl.slice('sqlite:'.length)), { recursive: true, mode: 0o700 })
   const database = await openDatabase(config.databaseUrl)
   try {
     await migrate(database)
@@ -63,7 +64,10 @@ async function listen(handler: ReturnType<typeof createServer>, { host, port }: 
     http.once('error', reject)
     http.listen(port, host, resolve)
   }).catch((cause: NodeJS.ErrnoException) => {
-    throw new AppError('invalid', `Quayside cannot listen on ${host}:${port}: ${cause.code ?? 'unknown'}.`, { cause, remedy: 'Set QUAYSIDE_PORT to a free port.' })
+    throw new AppError('invalid', `Quayside cannot listen on ${host}:${port}: ${cause.code ?? 'unknown'}.`, {
+      cause,
+      remedy: 'Set QUAYSIDE_PORT to a free port.'
+    })
   })
   return http
 }

@@ -99,7 +99,10 @@ function toConfig(env: Env): Config {
     port: wholeNumber(env, 'QUAYSIDE_PORT', 4000, 0, 65_535),
     databaseUrl,
     filesDirectory: resolve(env.QUAYSIDE_FILES_DIR ?? '.quayside/files'),
-    privateHosts: (env.QUAYSIDE_PRIVATE_HOSTS ?? '').split(',').map(host => host.trim()).filter(host => host !== ''),
+    privateHosts: (env.QUAYSIDE_PRIVATE_HOSTS ?? '')
+      .split(',')
+      .map(host => host.trim())
+      .filter(host => host !== ''),
     role,
     workers: wholeNumber(env, 'QUAYSIDE_WORKERS', 8, 1, 256),
     logLevel: oneOf(env, 'QUAYSIDE_LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent'], 'info'),
@@ -138,7 +141,10 @@ const TenantsFile = z.strictObject({
       tokenEndpointAuthMethod: z.enum(['client_secret_post', 'client_secret_basic']).default('client_secret_post'),
       groupRoles: z.record(
         z.string(),
-        z.strictObject({ role: z.enum(['admin', 'operator', 'auditor']), organizations: z.union([z.literal('*'), z.array(OrganizationRef)]) })
+        z.strictObject({
+          role: z.enum(['admin', 'operator', 'auditor']),
+          organizations: z.union([z.literal('*'), z.array(OrganizationRef)])
+        })
       )
     })
   )
@@ -146,10 +152,16 @@ const TenantsFile = z.strictObject({
 
 function toSecrets(env: Env, config: Config): Secrets {
   const keyFile = required(env, 'QUAYSIDE_KEY_FILE')
-  const apps = jsonFile(env, 'QUAYSIDE_APPS_FILE', AppsFile).map(({ region, hosts, ...app }) => ({ ...app, region: regionOf(region, hosts) }))
+  const apps = jsonFile(env, 'QUAYSIDE_APPS_FILE', AppsFile).map(({ region, hosts, ...app }) => ({
+    ...app,
+    region: regionOf(region, hosts)
+  }))
   const own = apps.filter(app => !regions.includes(app.region))
   if (own.length > 0 && (config.production || own.length < apps.length)) {
-    throw refuse('QUAYSIDE_APPS_FILE', 'names a sandbox region; a deployment serves either the sandbox or real regions, and production only real ones')
+    throw refuse(
+      'QUAYSIDE_APPS_FILE',
+      'names a sandbox region; a deployment serves either the sandbox or real regions, and production only real ones'
+    )
   }
   return {
     keyRing: parseKeyRing(privateFile(keyFile, config.production)),
@@ -164,7 +176,9 @@ function regionOf(id: string, hosts: Omit<Region, 'id'> | undefined): Region {
   if (!known && hosts) return { id, ...hosts }
   throw refuse(
     'QUAYSIDE_APPS_FILE',
-    known ? `gives hosts for the region ${id}, which are fixed; remove "hosts"` : `names the unknown region "${id}"; regions: ${regions.map(region => region.id).join(', ')}`
+    known
+      ? `gives hosts for the region ${id}, which are fixed; remove "hosts"`
+      : `names the unknown region "${id}"; regions: ${regions.map(region => region.id).join(', ')}`
   )
 }
 

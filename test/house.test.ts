@@ -82,7 +82,9 @@ it('keeps the houses apart', () => {
 })
 
 it('reads the environment in main, cli and config only', () => {
-  const readers = files.filter(file => /^(server|ui)\//.test(file) && !/^server\/(main|cli)\.ts$|^server\/cli\//.test(file) && /process\.env/.test(text(file)))
+  const readers = files.filter(
+    file => /^(server|ui)\//.test(file) && !/^server\/(main|cli)\.ts$|^server\/cli\//.test(file) && /process\.env/.test(text(file))
+  )
   expect(readers).toEqual([])
 })
 
@@ -102,10 +104,18 @@ it('opens every file by saying why it exists', () => {
 
 it('has a folder in ui/locations for every location of the manifest', () => {
   const manifest = renderManifest({ publicUrl: 'https://quayside.example', region: 'na', webhookSecret: 'not-a-real-secret-at-all' })
-  const folders = readdirSync(join(root, 'ui/locations'), { withFileTypes: true }).filter(entry => entry.isDirectory()).map(entry => entry.name)
+  const folders = readdirSync(join(root, 'ui/locations'), { withFileTypes: true })
+    .filter(entry => entry.isDirectory())
+    .map(entry => entry.name)
   const paths = manifest.ui_location.locations.flatMap(location => location.meta.map(meta => meta.path))
   expect(paths.length).toBeGreaterThan(0)
-  for (const path of paths) expect(folders, path).toContain(path.replace(/^\//, '').replace(/^app-configuration$/, 'app-config').replace(/^stack-dashboard$/, 'dashboard'))
+  for (const path of paths)
+    expect(folders, path).toContain(
+      path
+        .replace(/^\//, '')
+        .replace(/^app-configuration$/, 'app-config')
+        .replace(/^stack-dashboard$/, 'dashboard')
+    )
 })
 
 it('lists every connector', () => {
@@ -124,8 +134,15 @@ function sourceFiles(directory: string): string[] {
 }
 
 function arrowsOf(from: string): Arrow[] {
-  const imports = text(from).matchAll(/^\s*(?:import|export)\b[^'"]*?from\s+'(\.[^']+)'|\bimport\(\s*'(\.[^']+)'\s*\)|^\s*import\s+'(\.[^']+)'/gm)
-  return [...imports].map(match => ({ from, to: normalize(join(dirname(from), match[1] ?? match[2] ?? match[3] ?? '')).split(sep).join('/') }))
+  const imports = text(from).matchAll(
+    /^\s*(?:import|export)\b[^'"]*?from\s+'(\.[^']+)'|\bimport\(\s*'(\.[^']+)'\s*\)|^\s*import\s+'(\.[^']+)'/gm
+  )
+  return [...imports].map(match => ({
+    from,
+    to: normalize(join(dirname(from), match[1] ?? match[2] ?? match[3] ?? ''))
+      .split(sep)
+      .join('/')
+  }))
 }
 
 function roomOf(file: string): string {

@@ -35,7 +35,14 @@ export async function logIn(person: Person, urls: SandboxUrls, user: User): Prom
 }
 
 /** Installs the app in the stack and follows the OAuth install redirect to the app's callback. Returns the installation's uid. */
-export async function install(person: Person, urls: SandboxUrls, login: CmsLogin, appUid: string, organizationUid: string, apiKey: string): Promise<string> {
+export async function install(
+  person: Person,
+  urls: SandboxUrls,
+  login: CmsLogin,
+  appUid: string,
+  organizationUid: string,
+  apiKey: string
+): Promise<string> {
   const headers = { authtoken: login.authtoken, organization_uid: organizationUid }
   const { body } = await person.ask<{ data: { installation_uid: string } }>(`${urls.developerHub}/manifests/${appUid}/install`, {
     method: 'POST',
@@ -53,7 +60,13 @@ export async function install(person: Person, urls: SandboxUrls, login: CmsLogin
 }
 
 /** Opens one of the app's signed pages: app-token, then our session. */
-export async function openApp(person: Person, urls: SandboxUrls, server: string, login: CmsLogin, installationUid: string): Promise<StackPages> {
+export async function openApp(
+  person: Person,
+  urls: SandboxUrls,
+  server: string,
+  login: CmsLogin,
+  installationUid: string
+): Promise<StackPages> {
   const { body } = await person.ask<{ token: string }>(`${urls.application}/apps-api/app-token`, {
     method: 'POST',
     headers: { authtoken: login.authtoken },
@@ -69,7 +82,8 @@ function stackPages(person: Person, server: string, session: Session) {
   const headers = { authorization: `Bearer ${session.session}` }
   const base = `${server}/api/extension/stack`
   const get = async <T>(path: string) => (await person.ask<T>(`${base}${path}`, { headers })).body
-  const post = async <T>(path: string, json: unknown = {}) => (await person.ask<T>(`${base}${path}`, { method: 'POST', headers, json })).body
+  const post = async <T>(path: string, json: unknown = {}) =>
+    (await person.ask<T>(`${base}${path}`, { method: 'POST', headers, json })).body
 
   return {
     session,
@@ -90,7 +104,14 @@ function stackPages(person: Person, server: string, session: Session) {
  * Gives the grant: opens the start page top-level, consents at Contentstack, returns to the callback, and waits until the token
  * stands in custody and the grant is finished. Throws Error with the grant's own words when it failed.
  */
-export async function giveGrant(person: Person, urls: SandboxUrls, login: CmsLogin, appUid: string, organizationUid: string, pages: StackPages): Promise<Custody> {
+export async function giveGrant(
+  person: Person,
+  urls: SandboxUrls,
+  login: CmsLogin,
+  appUid: string,
+  organizationUid: string,
+  pages: StackPages
+): Promise<Custody> {
   const { grantId, url } = await pages.startGrant({ purpose: 'mint', expiresInDays: 90, branches: ['main'] })
   const start = await person.ask(url)
   if (start.location === null) throw new Error('The grant did not lead to Contentstack.')

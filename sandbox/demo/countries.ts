@@ -15,16 +15,16 @@ interface Country {
   flag: string
 }
 
-/** Writes table `countries` into the SQLite file; returns how many rows. */
+/** Writes table `countries` into the SQLite file, unless it stands there; returns how many rows. */
 export function writeCountries(file: string): number {
   const countries = createRequire(import.meta.url)('world-countries') as Country[]
   const database = new Database(file)
   try {
-    database.exec(`create table countries (
+    database.exec(`create table if not exists countries (
       code text primary key, title text not null, capital text, region text not null, languages text, independent boolean,
       area real, latitude real, longitude real, flag text
     )`)
-    const insert = database.prepare('insert into countries values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
+    const insert = database.prepare('insert or ignore into countries values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
     database.transaction(() => {
       for (const country of countries) {
         insert.run(

@@ -6,8 +6,8 @@ import { openApp } from './admin.ts'
 import { buildPages } from './build.ts'
 import { choosePorts, readOptions } from './options.ts'
 import { createProgress } from './progress.ts'
-import { check, type Outcome } from './outcome.ts'
-import { type Stage, setStage } from './stage.ts'
+import { check, goOn, type Outcome } from './outcome.ts'
+import { keptPorts, type Stage, setStage } from './stage.ts'
 
 // Proxies are for the world outside: everything here is loopback.
 for (const name of ['NO_PROXY', 'no_proxy']) process.env[name] = 'localhost,127.0.0.1,::1'
@@ -17,7 +17,7 @@ const directory = fileURLToPath(new URL('../../.quayside/demo/', import.meta.url
 async function main(): Promise<void> {
   const options = readOptions(process.argv.slice(2))
   const progress = createProgress(line => (options.json ? console.error(line) : console.log(line)))
-  const ports = await choosePorts(process.env)
+  const ports = await choosePorts(process.env, options.keep ? keptPorts(directory) : null)
   if (!options.keep) await rm(directory, { recursive: true, force: true })
 
   const built = await buildPages()
@@ -35,10 +35,15 @@ async function main(): Promise<void> {
   process.once('SIGTERM', () => void end(0))
 
   try {
+    for (const note of stage.sandbox.notes) progress.say(note)
     progress.say(`Contentstack, local      ${stage.urls.application}`)
     progress.say(`Quayside                 ${stage.server.url}`)
     if (options.fresh) {
       sayHowToInstall(stage, progress.say)
+      return
+    }
+    if (stage.installed) {
+      await sayWhereToLook(stage, await goOn(stage, stage.installed), progress.say)
       return
     }
     const outcome = await check(stage, progress)
@@ -60,17 +65,25 @@ async function main(): Promise<void> {
 function sayHowToInstall(stage: Stage, say: (text: string) => void): void {
   say('')
   say(`Install the app yourself: ${stage.urls.application}/apps/${stage.app.appUid}/install`)
-  say(`  as ${stage.ada.user.firstName} ${stage.ada.user.lastName}, into "${stage.stack.name}"; then Apps -> Quayside -> Configure.`)
+  say(`  as Ada Admin, into "${stage.stack.name}"; then Apps -> Quayside -> Configure.`)
   say('Ctrl-C ends everything.')
 }
 
-async function sayWhereToLook(stage: Stage, outcome: Outcome, say: (text: string) => void): Promise<void> {
+async function sayWhereToLook(
+  stage: Stage,
+  outcome: Pick<Outcome, 'installationUid' | 'editor' | 'entry'>,
+  say: (text: string) => void
+): Promise<void> {
   const { urls, server, stack } = stage
   // Opening the app once more proves that the link below works for somebody who is still here.
   await openApp(stage.person, urls, server.url, outcome.editor, outcome.installationUid)
   say('')
-  say(`Edit this entry, and watch the sidebar:  ${urls.application}/stack/${stack.apiKey}/content-type/${outcome.entry.contentType}/entry/${outcome.entry.uid}`)
-  say(`  as ${outcome.editor.user.firstName} ${outcome.editor.user.lastName}; Ada has left, and the page offers to bring her back and let her leave again.`)
+  say(
+    `Edit this entry, and watch the sidebar:  ${urls.application}/stack/${stack.apiKey}/content-type/${outcome.entry.contentType}/entry/${outcome.entry.uid}`
+  )
+  say(
+    `  as ${outcome.editor.user.firstName} ${outcome.editor.user.lastName}; Ada has left, and the page offers to bring her back and let her leave again.`
+  )
   say(`Console:                                 ${server.url}/console/`)
   say('  people: Admin, Operator, Auditor, and a Stranger who may not enter')
   say(`The database that fills:                 ${stage.filesDirectory}/website.db`)

@@ -39,8 +39,16 @@ export function readOptions(args: string[]): Options {
       }
     })
     if (values.json && !values.once) throw new Error('--json goes with --once')
+    if (values.keep && values.once) throw new Error('--keep goes on where the last demo stopped; --once checks a fresh one')
     if (values.fresh && values.once) throw new Error('--fresh leaves the install to you, so --once would have nothing to check')
-    return { stackDirectory: values.stack, keep: values.keep, fresh: values.fresh, once: values.once, json: values.json, watch: values.watch }
+    return {
+      stackDirectory: values.stack,
+      keep: values.keep,
+      fresh: values.fresh,
+      once: values.once,
+      json: values.json,
+      watch: values.watch
+    }
   } catch (cause) {
     throw new Error(`${cause instanceof Error ? cause.message : String(cause)}\n\n${usage}`, { cause })
   }
@@ -57,14 +65,22 @@ const ports = {
 
 export type Ports = Record<keyof typeof ports, number>
 
-/** Throws Error naming the variable when a port that it sets is taken. */
-export async function choosePorts(environment: Record<string, string | undefined>): Promise<Ports> {
+/**
+ * `kept` are the ports of the world that is continued: its frames are frozen to them. Throws Error naming the variable when a port
+ * that it sets, or that must stay, is taken.
+ */
+export async function choosePorts(environment: Record<string, string | undefined>, kept: Ports | null = null): Promise<Ports> {
   const chosen: Partial<Ports> = {}
   for (const [name, [variable, preferred]] of Object.entries(ports) as [keyof Ports, (typeof ports)[keyof Ports]][]) {
-    const asked = environment[variable]
+    const asked = kept === null ? environment[variable] : String(kept[name])
     if (asked !== undefined && !/^\d{1,5}$/.test(asked)) throw new Error(`${variable} is "${asked}"; it must be a port number.`)
     const free = await freePort(asked === undefined ? preferred : Number(asked))
-    if (free === null && asked !== undefined) throw new Error(`Port ${asked} is taken; set ${variable} to another one.`)
+    if (free === null && asked !== undefined)
+      throw new Error(
+        kept === null
+          ? `Port ${asked} is taken; set ${variable} to another one.`
+          : `Port ${asked} of the kept world (${variable}) is taken; free it, or start without --keep.`
+      )
     chosen[name] = free ?? (await freePort(0)) ?? 0
   }
   return chosen as Ports

@@ -2,6 +2,8 @@
 // the database at the end; a figure that does not hold throws.
 import Database from 'better-sqlite3'
 import { join } from 'node:path'
+import type { Installation } from '../world/model.ts'
+import { ada, otto } from '../world/people.ts'
 import { type CmsLogin, giveGrant, install, logIn, openApp, until } from './admin.ts'
 import type { Progress } from './progress.ts'
 import type { Stage } from './stage.ts'
@@ -25,18 +27,23 @@ export interface Outcome {
 }
 
 export async function check(stage: Stage, progress: Progress): Promise<Outcome> {
-  const { person, urls, server, app, stack, ada } = stage
+  const { person, urls, server, app, stack } = stage
   const organizationUid = stack.organizationUid
+  const login = await logIn(person, urls, ada)
 
-  const installationUid = await install(person, urls, ada, app.appUid, organizationUid, stack.apiKey)
+  const installationUid = await install(person, urls, login, app.appUid, organizationUid, stack.apiKey)
   progress.say(`Ada installed the app in "${stack.name}"`)
-  const pages = await openApp(person, urls, server.url, ada, installationUid)
-  const custody = await giveGrant(person, urls, ada, app.appUid, organizationUid, pages)
-  progress.say(`Ada's one-time grant minted the token "${custody.current?.name}", sealed and verified; the grant is ${custody.grant?.status}`)
+  const pages = await openApp(person, urls, server.url, login, installationUid)
+  const custody = await giveGrant(person, urls, login, app.appUid, organizationUid, pages)
+  progress.say(
+    `Ada's one-time grant minted the token "${custody.current?.name}", sealed and verified; the grant is ${custody.grant?.status}`
+  )
 
-  const admin = await openApp(person, urls, server.url, ada, installationUid)
+  const admin = await openApp(person, urls, server.url, login, installationUid)
   const { outbound, inbound } = await createDemoSyncs(admin)
-  progress.say(`Syncing ${outbound.length} content types -> SQLite, and ${stage.records} countries -> ${inbound.map(sync => sync.contentType).join()}`)
+  progress.say(
+    `Syncing ${outbound.length} content types -> SQLite, and ${stage.records} countries -> ${inbound.map(sync => sync.contentType).join()}`
+  )
   const look = () => compare(person, urls.control, stack.apiKey, stage.filesDirectory, outbound)
   await waitForSyncs(admin, stage.records, look, progress, 240)
   progress.say('Both directions are complete and agree')
@@ -47,7 +54,7 @@ export async function check(stage: Stage, progress: Progress): Promise<Outcome> 
     scopes: [{ module: 'entries', actions: ['read', 'write'], contentTypes: [contentType] }],
     expiresInDays: 30
   })
-  const cast: Cast = { person, urls, server: server.url, apiKey: stack.apiKey, contentType, ada, accessKey: created.key }
+  const cast: Cast = { person, urls, server: server.url, apiKey: stack.apiKey, contentType, ada: login, accessKey: created.key }
   const before = await runScripts(cast)
   progress.say(`The nightly script, on Ada's authtoken:  ${before.authtoken.line}`)
   progress.say(`The nightly script, on an access key:    ${before.key.line}`)
@@ -63,7 +70,7 @@ export async function check(stage: Stage, progress: Progress): Promise<Outcome> 
   progress.say(`  the key's:       ${after.key.line}`)
   progress.say(`  the token names: ${tokenAuthor ? 'nobody' : 'unknown'} (writes are recorded as ${tokenAuthor?.name ?? 'none'})`)
 
-  const editor = await logIn(person, urls, stage.owner)
+  const editor = await logIn(person, urls, otto)
   const edited = await editEntry(cast, editor)
   const target = outbound.find(sync => sync.contentType === contentType)?.target ?? contentType
   const arrivedAfterMs = await arrives(stage, target, edited)
@@ -80,6 +87,15 @@ export async function check(stage: Stage, progress: Progress): Promise<Outcome> 
   const held = figures.token === 'active' && figures.grantRevoked && after.authtoken.status === 401 && after.key.status === 200
   if (!held) throw new Error(`Not as it should be: ${JSON.stringify(figures)}`)
   return { figures, installationUid, editor, entry: { contentType, uid: edited.uid } }
+}
+
+/** A kept world goes on where it stood: nothing to install, only to find again. */
+export async function goOn(stage: Stage, installed: Installation): Promise<Pick<Outcome, 'installationUid' | 'editor' | 'entry'>> {
+  const { person, urls, stack } = stage
+  const contentType = await scriptedType(stage)
+  const [uid] = Object.keys(stack.entries.main?.[contentType] ?? {})
+  if (uid === undefined) throw new Error(`The content type ${contentType} has no entry.`)
+  return { installationUid: installed.uid, editor: await logIn(person, urls, otto), entry: { contentType, uid } }
 }
 
 /** The content type with the most entries that the countries are not written to. */
@@ -99,7 +115,11 @@ async function arrives(stage: Stage, table: string, entry: { uid: string; versio
   const database = new Database(join(stage.filesDirectory, destinationFile), { readonly: true })
   try {
     const version = database.prepare(`select version from "${table.replaceAll('"', '""')}" where entry_uid = ? and locale = ?`).pluck()
-    await until(`version ${entry.version} of ${entry.uid} in the database`, async () => (Number(version.get(entry.uid, stage.stack.masterLocale)) >= entry.version ? true : null), 30)
+    await until(
+      `version ${entry.version} of ${entry.uid} in the database`,
+      async () => (Number(version.get(entry.uid, stage.stack.masterLocale)) >= entry.version ? true : null),
+      30
+    )
   } finally {
     database.close()
   }

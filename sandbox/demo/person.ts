@@ -57,7 +57,12 @@ export function createPerson(): Person {
 }
 
 function wordsOf(body: unknown): string {
-  if (typeof body !== 'object' || body === null) return String(body).replace(/<[^>]*>/g, ' ').replace(/\s+/g, ' ').trim().slice(0, 300)
+  if (typeof body !== 'object' || body === null)
+    return String(body)
+      .replace(/<[^>]*>/g, ' ')
+      .replace(/\s+/g, ' ')
+      .trim()
+      .slice(0, 300)
   if ('error' in body && typeof body.error === 'object' && body.error !== null && 'message' in body.error) {
     const remedy = 'remedy' in body.error ? ` ${String(body.error.remedy)}` : ''
     return `${String(body.error.message)}${remedy}`

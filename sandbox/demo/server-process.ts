@@ -41,10 +41,14 @@ export async function startServer(setting: ServerSetting): Promise<ServerProcess
 
   async function start(): Promise<void> {
     const log = createWriteStream(logFile, { flags: 'a', mode: 0o600 })
-    const started = spawn(process.execPath, [...(setting.watch ? ['--watch-preserve-output', '--watch-path', join(serverEntry, '..')] : []), serverEntry], {
-      env: environment,
-      stdio: ['ignore', 'pipe', 'pipe']
-    })
+    const started = spawn(
+      process.execPath,
+      [...(setting.watch ? ['--watch-preserve-output', '--watch-path', join(serverEntry, '..')] : []), serverEntry],
+      {
+        env: environment,
+        stdio: ['ignore', 'pipe', 'pipe']
+      }
+    )
     child = started
     started.stdout.pipe(log, { end: false })
     started.stderr.pipe(log, { end: false })
@@ -95,9 +99,11 @@ async function writeSettings(setting: ServerSetting, url: string): Promise<Recor
     return path
   }
   const keyFile = join(directory, 'key')
-  await writeFile(keyFile, `demo-1:${randomBytes(32).toString('base64')}\n`, { mode: 0o600, flag: 'wx' }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EEXIST') throw error
-  })
+  await writeFile(keyFile, `demo-1:${randomBytes(32).toString('base64')}\n`, { mode: 0o600, flag: 'wx' }).catch(
+    (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error
+    }
+  )
   const groupRoles = Object.fromEntries(
     Object.entries(identity.groups).map(([group, { role, organizationUids }]) => [
       group,
@@ -121,7 +127,14 @@ async function writeSettings(setting: ServerSetting, url: string): Promise<Recor
       JSON.stringify({
         organizations: organizations.map(organization => ({ region: 'sandbox', ...organization })),
         identityProviders: [
-          { id: 'sandbox', name: 'Sandbox identity provider', issuer: identity.issuer, clientId: identity.clientId, clientSecret: identity.clientSecret, groupRoles }
+          {
+            id: 'sandbox',
+            name: 'Sandbox identity provider',
+            issuer: identity.issuer,
+            clientId: identity.clientId,
+            clientSecret: identity.clientSecret,
+            groupRoles
+          }
         ]
       })
     )

@@ -27,7 +27,10 @@ export interface ScriptAnswer {
 export async function runScripts(cast: Cast): Promise<{ authtoken: ScriptAnswer; key: ScriptAnswer }> {
   const args = [cast.apiKey, cast.contentType]
   return {
-    authtoken: await runScript('with-authtoken.mjs', args, { CONTENTSTACK_HOST: cast.urls.contentManagement, ADA_AUTHTOKEN: cast.ada.authtoken }),
+    authtoken: await runScript('with-authtoken.mjs', args, {
+      CONTENTSTACK_HOST: cast.urls.contentManagement,
+      ADA_AUTHTOKEN: cast.ada.authtoken
+    }),
     key: await runScript('with-access-key.mjs', args, { QUAYSIDE_GATEWAY: `${cast.server}/gateway`, QUAYSIDE_KEY: cast.accessKey })
   }
 }

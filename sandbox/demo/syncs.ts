@@ -11,8 +11,18 @@ export const destinationFile = 'website.db'
 export const sourceFile = 'world.db'
 
 export async function createDemoSyncs(pages: StackPages): Promise<{ outbound: Sync[]; inbound: Sync[] }> {
-  const website = await pages.connect({ connector: 'sql', name: 'Website database', settings: { system: 'sqlite', file: destinationFile }, secrets: {} })
-  const world = await pages.connect({ connector: 'sql', name: 'World database', settings: { system: 'sqlite', file: sourceFile }, secrets: {} })
+  const website = await pages.connect({
+    connector: 'sql',
+    name: 'Website database',
+    settings: { system: 'sqlite', file: destinationFile },
+    secrets: {}
+  })
+  const world = await pages.connect({
+    connector: 'sql',
+    name: 'World database',
+    settings: { system: 'sqlite', file: sourceFile },
+    secrets: {}
+  })
   const outbound = await pages.createSyncs({ direction: 'outbound', connectionId: website.id, contentTypes: ['*'], target: '' })
   const inbound = await pages.createSyncs({
     direction: 'inbound',
@@ -41,15 +51,25 @@ export interface Comparison {
   countries: number
 }
 
-export async function compare(person: Person, control: string, apiKey: string, filesDirectory: string, outbound: Sync[]): Promise<Comparison> {
+export async function compare(
+  person: Person,
+  control: string,
+  apiKey: string,
+  filesDirectory: string,
+  outbound: Sync[]
+): Promise<Comparison> {
   const { body } = await person.ask<StackCounts>(`${control}/counts?api_key=${apiKey}`)
-  const rows = countRows(join(filesDirectory, destinationFile), outbound.map(sync => sync.target))
+  const rows = countRows(
+    join(filesDirectory, destinationFile),
+    outbound.map(sync => sync.target)
+  )
   const differing: string[] = []
   let entries = 0
   for (const sync of outbound) {
     const expected = Object.values(body.entries[sync.contentType] ?? {}).reduce((sum, count) => sum + count, 0)
     entries += expected
-    if (rows[sync.target] !== expected) differing.push(`${sync.contentType}: ${expected} in the stack, ${rows[sync.target]} in the database`)
+    if (rows[sync.target] !== expected)
+      differing.push(`${sync.contentType}: ${expected} in the stack, ${rows[sync.target]} in the database`)
   }
   const missing = Object.keys(body.entries).filter(uid => !outbound.some(sync => sync.contentType === uid))
   return {
@@ -61,7 +81,13 @@ export async function compare(person: Person, control: string, apiKey: string, f
 }
 
 /** Until both runs are over and both ends agree. Throws Error naming what failed or still differs. */
-export async function waitForSyncs(pages: StackPages, records: number, look: () => Promise<Comparison>, progress: Progress, seconds: number): Promise<Comparison> {
+export async function waitForSyncs(
+  pages: StackPages,
+  records: number,
+  look: () => Promise<Comparison>,
+  progress: Progress,
+  seconds: number
+): Promise<Comparison> {
   let last: Comparison | null = null
   try {
     return await until(
@@ -69,10 +95,13 @@ export async function waitForSyncs(pages: StackPages, records: number, look: () 
       async () => {
         const syncs = await pages.syncs()
         const failing = syncs.filter(sync => sync.state === 'failing')
-        if (failing.length > 0) throw new Error(`Failing: ${failing.map(sync => `${sync.name} (${sync.records.failed} records)`).join(', ')}`)
+        if (failing.length > 0)
+          throw new Error(`Failing: ${failing.map(sync => `${sync.name} (${sync.records.failed} records)`).join(', ')}`)
         const over = syncs.filter(sync => sync.lastRun?.status === 'success').length
         last = await look()
-        progress.now(`${last.rows} of ${last.entries} rows in the database, ${last.countries} of ${records} countries in the stack, ${over} of ${syncs.length} syncs complete`)
+        progress.now(
+          `${last.rows} of ${last.entries} rows in the database, ${last.countries} of ${records} countries in the stack, ${over} of ${syncs.length} syncs complete`
+        )
         return over === syncs.length && last.differing.length === 0 && last.countries === records ? last : null
       },
       seconds
@@ -89,7 +118,17 @@ function countRows(file: string, tables: string[]): Record<string, number> {
   try {
     const known = new Set(database.prepare(`select name from sqlite_master where type = 'table'`).pluck().all())
     return Object.fromEntries(
-      tables.map(table => [table, known.has(table) ? Number(database.prepare(`select count(*) from "${table.replaceAll('"', '""')}"`).pluck().get()) : 0])
+      tables.map(table => [
+        table,
+        known.has(table)
+          ? Number(
+              database
+                .prepare(`select count(*) from "${table.replaceAll('"', '""')}"`)
+                .pluck()
+                .get()
+            )
+          : 0
+      ])
     )
   } finally {
     database.close()

@@ -4,7 +4,7 @@ import { installationActive, installationById, installationUninstalled } from '.
 import { installationToken } from '../installations/token.ts'
 import type { JobKind } from '../jobs/job.ts'
 import { enqueue } from '../jobs/queue.ts'
-import { schedule } from '../jobs/schedule.ts'
+import { schedule } from '../jobs/scheduler.ts'
 import { pauseSync } from '../sync/sync.ts'
 import { listSyncs } from '../sync/views.ts'
 import { syncJobs } from '../sync/work.ts'
@@ -18,7 +18,13 @@ export function allJobs(deps: Deps): JobKind[] {
 
 /** What runs by the clock for the whole server. */
 export async function scheduleHousekeeping({ db }: Deps): Promise<void> {
-  await schedule(db, { id: sweepJob, organizationId: null, cron: '*/5 * * * *', timeZone: 'UTC', job: { kind: sweepJob, lane: 'backfill', payload: {} } })
+  await schedule(db, {
+    id: sweepJob,
+    organizationId: null,
+    cron: '*/5 * * * *',
+    timeZone: 'UTC',
+    job: { kind: sweepJob, lane: 'backfill', payload: {} }
+  })
 }
 
 type Installed = { installationId: string }
@@ -29,7 +35,13 @@ function events({ db, vault, log }: Deps): JobKind[] {
 
   // A new token may come with other branches, and the first one makes our webhook possible at all.
   const register = async ({ installationId }: Installed) => {
-    await enqueue(db, { kind: registerKind, lane: 'live', payload: { installationId }, group: installationId, uniqueKey: `${registerKind} ${installationId}` })
+    await enqueue(db, {
+      kind: registerKind,
+      lane: 'live',
+      payload: { installationId },
+      group: installationId,
+      uniqueKey: `${registerKind} ${installationId}`
+    })
   }
   return [
     event(installationToken, register),

@@ -12,7 +12,13 @@ import { actorOf } from '../identity/principal.ts'
 import { isStackAdmin } from '../installations/admins.ts'
 import { appOf, finishInstall } from '../installations/install.ts'
 import { finishGrant, grantById, openGrant } from '../installations/grant.ts'
-import { activateInstallation, getInstallation, type Installation, installationById, listInstallations } from '../installations/installation.ts'
+import {
+  activateInstallation,
+  getInstallation,
+  type Installation,
+  installationById,
+  listInstallations
+} from '../installations/installation.ts'
 import { syncNow } from '../sync/record-jobs.ts'
 import { entrySyncStatus } from '../sync/status.ts'
 import { listRuns, listSyncs } from '../sync/views.ts'
@@ -42,7 +48,11 @@ function oauthServices(deps: Deps): Pick<Services, 'finishInstall' | 'openGrant'
   return {
     async finishInstall(input) {
       const { installation, claimed } = await finishInstall(db, deps, input)
-      return { claimed, stackName: installation ? nameOf(installation) : 'your stack', returnUrl: installation ? configPage(deps, installation) : null }
+      return {
+        claimed,
+        stackName: installation ? nameOf(installation) : 'your stack',
+        returnUrl: installation ? configPage(deps, installation) : null
+      }
     },
     openGrant: input => openGrant(db, deps, input),
     finishGrant: input => finishGrant(db, deps, input),
@@ -51,9 +61,16 @@ function oauthServices(deps: Deps): Pick<Services, 'finishInstall' | 'openGrant'
       const given = Buffer.from(createHash('sha256').update(cookie).digest('hex'))
       const expected = Buffer.from(grant.cookie_hash ?? '')
       // Another browser's question is answered as if there were no such grant.
-      if (given.length !== expected.length || !timingSafeEqual(given, expected)) throw new AppError('not_found', `There is no grant ${grantId}`)
+      if (given.length !== expected.length || !timingSafeEqual(given, expected))
+        throw new AppError('not_found', `There is no grant ${grantId}`)
       const { status, error, valid_until: validUntil, finished_at: finishedAt } = grant
-      return { status, error, validUntil, finished: finishedAt !== null, stackName: nameOf(await installationById(db, grant.installation_id)) }
+      return {
+        status,
+        error,
+        validUntil,
+        finished: finishedAt !== null,
+        stackName: nameOf(await installationById(db, grant.installation_id))
+      }
     }
   }
 }
@@ -67,9 +84,18 @@ function extensionServices(deps: Deps): Pick<Services, 'proveAppToken' | 'isStac
       const installation =
         known?.status === 'active'
           ? known
-          : await activateInstallation(db, deps, { region: region.id, appUid, installationUid, organizationUid, stackApiKey, via: 'app-token' })
+          : await activateInstallation(db, deps, {
+              region: region.id,
+              appUid,
+              installationUid,
+              organizationUid,
+              stackApiKey,
+              via: 'app-token'
+            })
       if (installation.status !== 'active') {
-        throw new AppError('forbidden', 'Quayside does not serve this organization.', { remedy: 'Ask the operator of Quayside to list it.' })
+        throw new AppError('forbidden', 'Quayside does not serve this organization.', {
+          remedy: 'Ask the operator of Quayside to list it.'
+        })
       }
       return { installationId: installation.id, organizationId: installation.organization_id, userUid }
     },
@@ -92,7 +118,9 @@ function consoleServices(deps: Deps): Pick<Services, 'organizationsNamed' | 'org
   }
   return {
     async organizationsNamed(ids) {
-      return ids.length === 0 ? [] : await db.selectFrom('organization').select(['id', 'name']).where('id', 'in', ids).orderBy('name').execute()
+      return ids.length === 0
+        ? []
+        : await db.selectFrom('organization').select(['id', 'name']).where('id', 'in', ids).orderBy('name').execute()
     },
     organizationOf: async (organizationIds, id) => (await getInstallation(db, organizationIds, id)).organization_id,
     lists: {

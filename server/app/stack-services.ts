@@ -24,8 +24,10 @@ const manySyncs = 1000
 export function stackServices(deps: Deps): StackServices {
   const { db } = deps
   const installed = (id: string) => installationById(db, id)
-  const theSync = async (installationId: string, id: string): Promise<shapes.Sync> => one(await syncViews(db, [await getSync(db, { installationId, id })]))
-  const theRun = async (installationId: string, id: string): Promise<shapes.Run> => one(await runViews(db, [await getRun(db, { installationId, id })]))
+  const theSync = async (installationId: string, id: string): Promise<shapes.Sync> =>
+    one(await syncViews(db, [await getSync(db, { installationId, id })]))
+  const theRun = async (installationId: string, id: string): Promise<shapes.Run> =>
+    one(await runViews(db, [await getRun(db, { installationId, id })]))
 
   return {
     presentInstallation: async id => await installationView(deps, await installed(id)),
@@ -33,18 +35,26 @@ export function stackServices(deps: Deps): StackServices {
     custody: {
       of: id => custodyOf(db, id),
       async startGrant(id, actor, userUid, grant) {
-        const { grantId, ticket } = await startGrant(db, deps, { installation: await installed(id), initiator: actor, ...grant, ...(userUid === null ? {} : { userUid }) })
+        const { grantId, ticket } = await startGrant(db, deps, {
+          installation: await installed(id),
+          initiator: actor,
+          ...grant,
+          ...(userUid === null ? {} : { userUid })
+        })
         return { grantId, url: `${deps.publicUrl}/oauth/grant/start?${new URLSearchParams({ grant: grantId, ticket })}` }
       },
       async paste(id, actor, userUid, token) {
-        return tokenView(await pasteToken(db, deps, { installation: await installed(id), token, actor, ...(userUid === null ? {} : { userUid }) }))
+        return tokenView(
+          await pasteToken(db, deps, { installation: await installed(id), token, actor, ...(userUid === null ? {} : { userUid }) })
+        )
       }
     },
 
     connections: {
       connectors: connectorViews,
       list: async id => (await listConnections(db, id)).map(connectionView),
-      create: async (id, actor, connection) => connectionView(await createConnection(db, deps, { installation: await installed(id), actor, connection })),
+      create: async (id, actor, connection) =>
+        connectionView(await createConnection(db, deps, { installation: await installed(id), actor, connection })),
       check: async (installationId, id) => connectionView(await checkConnection(db, deps, { installationId, id })),
       async fields(installationId, id, target) {
         const connection = openConnection(db, deps, await getConnection(db, { installationId, id }))
@@ -61,7 +71,8 @@ export function stackServices(deps: Deps): StackServices {
         return (await listSyncs(db, { installationId, limit: manySyncs })).items
       },
       get: theSync,
-      create: async (id, actor, sync) => await syncViews(db, await createSyncs(db, deps, { installation: await installed(id), actor, sync })),
+      create: async (id, actor, sync) =>
+        await syncViews(db, await createSyncs(db, deps, { installation: await installed(id), actor, sync })),
       async change(installationId, actor, id, { state }) {
         await (state === 'paused' ? pauseSync : resumeSync)(db, deps, { installationId, id, actor })
         return await theSync(installationId, id)
@@ -104,7 +115,12 @@ export function stackServices(deps: Deps): StackServices {
   }
 }
 
-export async function createKey(deps: Deps, installation: Installation, actor: Actor, { name, scopes, expiresInDays }: shapes.NewKey): Promise<shapes.CreatedKey> {
+export async function createKey(
+  deps: Deps,
+  installation: Installation,
+  actor: Actor,
+  { name, scopes, expiresInDays }: shapes.NewKey
+): Promise<shapes.CreatedKey> {
   const { row, key } = await createAccessKey(deps.db, deps, {
     organizationId: installation.organization_id,
     installationId: installation.id,

@@ -29,7 +29,9 @@ export function accessKeyCommands(cli: CAC): void {
       const key: NewKey = { name, scopes: (options.scope ?? []).map(readScope), expiresInDays: Number(options.days) }
       const created = await askServer<CreatedKey>('POST', `/installations/${encodeURIComponent(installation)}/keys`, key)
       if (options.json === true) return print(true, created, [])
-      process.stderr.write(`${created.accessKey.id} for ${created.accessKey.stackName}; the gateway is ${created.gatewayUrl}. The key is shown this once:\n`)
+      process.stderr.write(
+        `${created.accessKey.id} for ${created.accessKey.stackName}; the gateway is ${created.gatewayUrl}. The key is shown this once:\n`
+      )
       process.stdout.write(`${created.key}\n`)
     })
 
@@ -42,6 +44,13 @@ export function accessKeyCommands(cli: CAC): void {
 /** 'entries:read,write@blog_post,page' */
 function readScope(text: string): Scope {
   const [, module, actions, types] = /^([a-z_]+):([a-z,]+)(?:@([\w,]+))?$/.exec(text) ?? []
-  if (!module || !actions) throw new AppError('invalid', `"${text}" is not a scope.`, { remedy: 'Write module:actions[@types], for example entries:read,write@blog_post.' })
-  return { module: module as Scope['module'], actions: actions.split(',') as Scope['actions'], ...(types === undefined ? {} : { contentTypes: types.split(',') }) }
+  if (!module || !actions)
+    throw new AppError('invalid', `"${text}" is not a scope.`, {
+      remedy: 'Write module:actions[@types], for example entries:read,write@blog_post.'
+    })
+  return {
+    module: module as Scope['module'],
+    actions: actions.split(',') as Scope['actions'],
+    ...(types === undefined ? {} : { contentTypes: types.split(',') })
+  }
 }

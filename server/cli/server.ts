@@ -16,7 +16,11 @@ export async function askServer<T>(method: 'GET' | 'POST' | 'DELETE', path: stri
   const actor = userInfo().username
   const sentAt = Date.now()
   const route = `/api/operator${path}`
-  const headers = { 'x-quayside-actor': actor, 'x-quayside-sent-at': String(sentAt), 'x-quayside-mark': markOf(vault, { method, path: route, body, sentAt, actor }) }
+  const headers = {
+    'x-quayside-actor': actor,
+    'x-quayside-sent-at': String(sentAt),
+    'x-quayside-mark': markOf(vault, { method, path: route, body, sentAt, actor })
+  }
   const response = await fetch(`${base}${route}`, { method, headers, ...(body === '' ? {} : { body }) }).catch((cause: unknown) => {
     throw new AppError('upstream', `No server answers at ${base}.`, { cause, remedy: 'Start it, or correct QUAYSIDE_PUBLIC_URL.' })
   })
@@ -35,6 +39,7 @@ export function print(json: boolean, value: unknown, rows: Record<string, unknow
 
 function required(name: string): string {
   const value = process.env[name]
-  if (value === undefined || value === '') throw new AppError('invalid', `${name} is not set.`, { remedy: 'Use the settings of the server: docs/operating.md.' })
+  if (value === undefined || value === '')
+    throw new AppError('invalid', `${name} is not set.`, { remedy: 'Use the settings of the server: docs/operating.md.' })
   return value
 }

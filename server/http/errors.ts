@@ -20,7 +20,13 @@ export function answerErrors(log: Log): ErrorRequestHandler {
   return (thrown: unknown, request, response, next) => {
     const error = asAppError(thrown)
     const status = statusOf[error.code]
-    const fields = { requestId: requestIdOf(response), method: request.method, path: pathOf(request), status, error: status >= 500 ? thrown : undefined }
+    const fields = {
+      requestId: requestIdOf(response),
+      method: request.method,
+      path: pathOf(request),
+      status,
+      error: status >= 500 ? thrown : undefined
+    }
     if (status >= 500) log.error(fields, error.message)
     else log.info({ ...fields, reason: error.message }, 'refused')
     if (response.headersSent) return next(thrown)
@@ -59,7 +65,9 @@ export function requestIdOf(response: Response): string {
 export function asAppError(thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown
   if (thrown instanceof Error && 'status' in thrown && typeof thrown.status === 'number' && thrown.status >= 400 && thrown.status < 500) {
-    return new AppError('invalid', thrown.status === 413 ? 'The request body is too large.' : 'The request could not be read.', { cause: thrown })
+    return new AppError('invalid', thrown.status === 413 ? 'The request body is too large.' : 'The request could not be read.', {
+      cause: thrown
+    })
   }
   return new AppError('internal', 'Something went wrong on our side.', { cause: thrown })
 }

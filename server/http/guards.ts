@@ -26,7 +26,9 @@ export function ownOriginOnly(publicUrl: string): RequestHandler {
   return (request, _response, next) => {
     if (request.method === 'GET' || request.method === 'HEAD') return next()
     if (request.headers.origin !== publicUrl || !request.is('application/json')) {
-      throw new AppError('forbidden', 'This change was not asked for by a page of Quayside.', { remedy: `Open ${publicUrl} and try again there.` })
+      throw new AppError('forbidden', 'This change was not asked for by a page of Quayside.', {
+        remedy: `Open ${publicUrl} and try again there.`
+      })
     }
     next()
   }
@@ -50,7 +52,10 @@ export function bodyOf<T extends z.ZodMiniType>(request: Request, shape: T): z.i
   if (parsed.success) return parsed.data
   const fields: Record<string, string[]> = {}
   for (const issue of parsed.error.issues) (fields[issue.path.join('.') || 'body'] ??= []).push(issue.message)
-  throw new AppError('invalid', `The request is not valid: ${Object.keys(fields).join(', ')}.`, { fields, remedy: 'Correct the named fields.' })
+  throw new AppError('invalid', `The request is not valid: ${Object.keys(fields).join(', ')}.`, {
+    fields,
+    remedy: 'Correct the named fields.'
+  })
 }
 
 /** A query parameter as text, or undefined. AppError invalid when given twice. */

@@ -33,7 +33,16 @@ export function createServer(services: Services): Express {
     response.setHeader('x-request-id', requestId)
     const startedAt = performance.now()
     response.once('finish', () => {
-      log.debug({ requestId: requestIdOf(response), method: request.method, path: pathOf(request), status: response.statusCode, ms: Math.round(performance.now() - startedAt) }, 'answered')
+      log.debug(
+        {
+          requestId: requestIdOf(response),
+          method: request.method,
+          path: pathOf(request),
+          status: response.statusCode,
+          ms: Math.round(performance.now() - startedAt)
+        },
+        'answered'
+      )
     })
     next()
   })

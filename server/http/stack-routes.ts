@@ -56,7 +56,13 @@ export interface StackServices {
 export function stackRoutes(services: StackServices, scopeOf: (request: Request, response: Response) => Promise<Scope>): Router {
   const router = Router({ mergeParams: true })
 
-  const route = (method: 'get' | 'post' | 'patch' | 'delete', path: string, action: Action, answer: (asked: Asked) => unknown, status = 200): void => {
+  const route = (
+    method: 'get' | 'post' | 'patch' | 'delete',
+    path: string,
+    action: Action,
+    answer: (asked: Asked) => unknown,
+    status = 200
+  ): void => {
     router[method](path, async (request, response) => {
       const scope = await scopeOf(request, response)
       if (!can(scope.principal, action, scope)) throw refusalOf(scope.principal)
@@ -71,15 +77,29 @@ export function stackRoutes(services: StackServices, scopeOf: (request: Request,
     const custody = await services.custody.of(id)
     return can(scope.principal, 'custody.read', scope) ? custody : { current: null, history: [], grant: custody.grant }
   })
-  route('post', '/grants', 'grant.start', ({ id, actor, scope, request }) => services.custody.startGrant(id, actor, cmsUserOf(scope), bodyOf(request, NewGrant)), 201)
+  route(
+    'post',
+    '/grants',
+    'grant.start',
+    ({ id, actor, scope, request }) => services.custody.startGrant(id, actor, cmsUserOf(scope), bodyOf(request, NewGrant)),
+    201
+  )
   route('post', '/tokens/paste', 'grant.start', ({ id, actor, scope, request }) =>
     services.custody.paste(id, actor, cmsUserOf(scope), bodyOf(request, PasteToken).token)
   )
 
   route('get', '/connectors', 'connection.read', () => listed(services.connections.connectors()))
   route('get', '/connections', 'connection.read', async ({ id }) => listed(await services.connections.list(id)))
-  route('post', '/connections', 'connection.write', ({ id, actor, request }) => services.connections.create(id, actor, bodyOf(request, NewConnection)), 201)
-  route('post', '/connections/:connectionId/check', 'connection.write', ({ id, request }) => services.connections.check(id, paramOf(request, 'connectionId')))
+  route(
+    'post',
+    '/connections',
+    'connection.write',
+    ({ id, actor, request }) => services.connections.create(id, actor, bodyOf(request, NewConnection)),
+    201
+  )
+  route('post', '/connections/:connectionId/check', 'connection.write', ({ id, request }) =>
+    services.connections.check(id, paramOf(request, 'connectionId'))
+  )
   route('get', '/connections/:connectionId/fields', 'connection.read', async ({ id, request }) =>
     listed(await services.connections.fields(id, paramOf(request, 'connectionId'), requiredQuery(request, 'target')))
   )
@@ -91,16 +111,26 @@ export function stackRoutes(services: StackServices, scopeOf: (request: Request,
   route('patch', '/syncs/:syncId', 'sync.write', ({ id, actor, request }) =>
     services.syncs.change(id, actor, paramOf(request, 'syncId'), bodyOf(request, SyncChange))
   )
-  route('post', '/syncs/:syncId/run', 'sync.run', ({ id, actor, request }) => services.syncs.run(id, actor, paramOf(request, 'syncId')), 202)
+  route(
+    'post',
+    '/syncs/:syncId/run',
+    'sync.run',
+    ({ id, actor, request }) => services.syncs.run(id, actor, paramOf(request, 'syncId')),
+    202
+  )
 
   route('get', '/runs', 'sync.read', ({ id, request }) =>
     services.runs.list({ installationId: id, syncId: queryOf(request, 'sync'), before: queryOf(request, 'before') })
   )
   route('get', '/runs/:runId', 'sync.read', ({ id, request }) => services.runs.get(id, paramOf(request, 'runId')))
-  route('get', '/runs/:runId/failures', 'sync.read', async ({ id, request }) => listed(await services.runs.failures(id, paramOf(request, 'runId'))))
+  route('get', '/runs/:runId/failures', 'sync.read', async ({ id, request }) =>
+    listed(await services.runs.failures(id, paramOf(request, 'runId')))
+  )
   route('post', '/runs/:runId/cancel', 'sync.run', ({ id, actor, request }) => services.runs.cancel(id, actor, paramOf(request, 'runId')))
 
-  route('get', '/deliveries', 'delivery.read', ({ id, request }) => services.deliveries.list({ installationId: id, before: queryOf(request, 'before') }))
+  route('get', '/deliveries', 'delivery.read', ({ id, request }) =>
+    services.deliveries.list({ installationId: id, before: queryOf(request, 'before') })
+  )
 
   route('get', '/keys', 'key.read', ({ id, request }) => services.keys.list({ installationId: id, before: queryOf(request, 'before') }))
   route('post', '/keys', 'key.write', ({ id, actor, request }) => services.keys.create(id, actor, bodyOf(request, NewKey)), 201)

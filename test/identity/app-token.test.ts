@@ -18,7 +18,7 @@ let apps: AppCredentials[]
 let serial = 0
 
 beforeAll(async () => {
-  sandbox = await createSandbox({ ports, quiet: true })
+  sandbox = await createSandbox({ ports })
   const { application, contentManagement, developerHub } = sandbox.urls
   const region = { id: 'sandbox', location: 'SANDBOX', application, contentManagement, developerHub }
   apps = [{ region, appUid, clientId: 'id', clientSecret: 'secret', webhookSecret: 'webhook-secret' }]

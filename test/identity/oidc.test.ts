@@ -10,7 +10,7 @@ let sandbox: Sandbox
 let settings: OidcSettings
 
 beforeAll(async () => {
-  sandbox = await createSandbox({ ports, quiet: true })
+  sandbox = await createSandbox({ ports })
   settings = {
     issuer: sandbox.urls.identity,
     clientId: 'quayside-console',

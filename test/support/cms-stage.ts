@@ -54,8 +54,7 @@ export async function openStage(browser: Browser): Promise<Stage> {
   const probe = await serveProbeApp()
   const sandbox = await createSandbox({
     ports: { application: 0, contentManagement: 0, developerHub: 0, identity: 0, control: 0 },
-    limits: 'off',
-    quiet: true
+    limits: 'off'
   })
   const created = await fetch(`${sandbox.urls.control}/apps`, {
     method: 'POST',

@@ -6,7 +6,7 @@ import type { User } from '../../sandbox/world/model.ts'
 const freePorts = { application: 0, contentManagement: 0, developerHub: 0, identity: 0, control: 0 }
 
 export function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
-  return createSandbox({ quiet: true, limits: 'off', ...options, ports: { ...freePorts, ...options.ports } })
+  return createSandbox({ limits: 'off', ...options, ports: { ...freePorts, ...options.ports } })
 }
 
 export interface Reply<T = Record<string, unknown>> {

@@ -59,7 +59,12 @@ export function consoleRoutes(services: ConsoleServices): Router {
     response.json({})
   })
 
-  const list = (path: string, action: Action, filters: string[], answer: (asked: ListAsked, filter: (name: string) => string | undefined) => Promise<unknown>): void => {
+  const list = (
+    path: string,
+    action: Action,
+    filters: string[],
+    answer: (asked: ListAsked, filter: (name: string) => string | undefined) => Promise<unknown>
+  ): void => {
     router.get(path, async (request, response) => {
       refuseUnknown(request, ['installation', 'before', ...filters])
       const organizationIds = organizationsOf(principalAt(response), action)
@@ -70,7 +75,9 @@ export function consoleRoutes(services: ConsoleServices): Router {
   }
   list('/installations', 'installation.read', [], asked => lists.installations(asked))
   list('/syncs', 'sync.read', ['state'], (asked, filter) => lists.syncs({ ...asked, state: filter('state') }))
-  list('/runs', 'sync.read', ['sync', 'status'], (asked, filter) => lists.runs({ ...asked, syncId: filter('sync'), status: filter('status') }))
+  list('/runs', 'sync.read', ['sync', 'status'], (asked, filter) =>
+    lists.runs({ ...asked, syncId: filter('sync'), status: filter('status') })
+  )
   list('/deliveries', 'delivery.read', ['status'], (asked, filter) => lists.deliveries({ ...asked, status: filter('status') }))
   list('/keys', 'key.read', [], asked => lists.keys(asked))
   list('/audit', 'audit.read', [], asked => lists.audit(asked))
@@ -93,5 +100,6 @@ function principalAt(response: Response): AdminPrincipal {
 /** A misspelt filter would otherwise answer with everything. */
 function refuseUnknown(request: Request, known: string[]): void {
   const unknown = Object.keys(request.query).find(name => !known.includes(name))
-  if (unknown !== undefined) throw new AppError('invalid', `There is no filter "${unknown}" here.`, { remedy: `Filters: ${known.join(', ')}.` })
+  if (unknown !== undefined)
+    throw new AppError('invalid', `There is no filter "${unknown}" here.`, { remedy: `Filters: ${known.join(', ')}.` })
 }

@@ -37,7 +37,8 @@ export function loginRoutes(services: LoginServices): Router {
 
   router.get('/console/login', async (request, response) => {
     const asked = queryOf(request, 'provider')
-    const provider = asked === undefined && identityProviders.length === 1 ? identityProviders[0] : identityProviders.find(({ id }) => id === asked)
+    const provider =
+      asked === undefined && identityProviders.length === 1 ? identityProviders[0] : identityProviders.find(({ id }) => id === asked)
     if (!provider) {
       if (asked !== undefined) throw new AppError('not_found', `There is no identity provider "${asked}" here.`)
       return sendPage(response, 200, {
@@ -47,7 +48,12 @@ export function loginRoutes(services: LoginServices): Router {
       })
     }
     const { url, flow } = await provider.oidc.begin()
-    const content = JSON.stringify({ provider: provider.id, flow, returnTo: returnPath(request), until: Date.now() + loginMs } satisfies LoginUnderWay)
+    const content = JSON.stringify({
+      provider: provider.id,
+      flow,
+      returnTo: returnPath(request),
+      until: Date.now() + loginMs
+    } satisfies LoginUnderWay)
     const value = `${Buffer.from(content).toString('base64url')}.${services.vault.mac('login-cookie', content)}`
     response.cookie(flowCookie, value, cookie(https, loginMs))
     response.redirect(302, url)
@@ -57,7 +63,8 @@ export function loginRoutes(services: LoginServices): Router {
     try {
       const underWay = readLogin(services.vault, cookieOf(request, flowCookie))
       const provider = identityProviders.find(({ id }) => id === paramOf(request, 'provider') && id === underWay.provider)
-      if (!provider) throw new AppError('unauthorized', 'This login does not belong to this browser.', { remedy: 'Start again from the login page.' })
+      if (!provider)
+        throw new AppError('unauthorized', 'This login does not belong to this browser.', { remedy: 'Start again from the login page.' })
       const person = await provider.oidc.finish(request.originalUrl, underWay.flow)
       const principal = await adminOf(services.db, person)
       const token = await services.db.transaction().execute(async trx => {
@@ -97,7 +104,9 @@ interface LoginUnderWay {
 }
 
 function readLogin(vault: Vault, value: string | null): LoginUnderWay {
-  const over = new AppError('unauthorized', 'This login is over, or was begun in another browser.', { remedy: 'Start again from the login page.' })
+  const over = new AppError('unauthorized', 'This login is over, or was begun in another browser.', {
+    remedy: 'Start again from the login page.'
+  })
   const [encoded, mark] = (value ?? '').split('.', 2)
   if (!encoded || !mark) throw over
   const content = Buffer.from(encoded, 'base64url').toString()

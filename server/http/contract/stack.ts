@@ -118,7 +118,16 @@ export type SourceField = z.infer<typeof SourceField>
 export const ContentType = z.object({
   uid: z.string(),
   title: z.string(),
-  fields: z.array(z.object({ uid: z.string(), title: z.string(), type: z.string(), unique: z.boolean(), mandatory: z.boolean(), localizable: z.boolean() }))
+  fields: z.array(
+    z.object({
+      uid: z.string(),
+      title: z.string(),
+      type: z.string(),
+      unique: z.boolean(),
+      mandatory: z.boolean(),
+      localizable: z.boolean()
+    })
+  )
 })
 export type ContentType = z.infer<typeof ContentType>
 

@@ -33,7 +33,12 @@ export function extensionRoutes(services: ExtensionServices): Router {
   })
 
   router.get('/entries/:contentType/:entryUid/status', async (request, response) => {
-    response.json(await services.entryStatus({ ...entryAsked(request, response, requiredQuery(request, 'locale'), requiredQuery(request, 'branch')), version: versionOf(request) }))
+    response.json(
+      await services.entryStatus({
+        ...entryAsked(request, response, requiredQuery(request, 'locale'), requiredQuery(request, 'branch')),
+        version: versionOf(request)
+      })
+    )
   })
 
   router.post('/entries/:contentType/:entryUid/sync', async (request, response) => {

@@ -24,7 +24,11 @@ export function sessionRoutes(services: SessionServices): Router {
   router.post('/session', atMost(60, 60), async (request, response) => {
     const { appToken } = bodyOf(request, NewSession)
     const proven = await services.proveAppToken(appToken)
-    const principal: ExtensionPrincipal = { kind: 'extension', ...proven, stackAdmin: await services.isStackAdmin(proven.installationId, proven.userUid) }
+    const principal: ExtensionPrincipal = {
+      kind: 'extension',
+      ...proven,
+      stackAdmin: await services.isStackAdmin(proven.installationId, proven.userUid)
+    }
     const session = await createSession(services.db, { principal, ...extensionLife })
     response.json(await present(services, principal, session))
   })

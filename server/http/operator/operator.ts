@@ -22,7 +22,10 @@ export interface OperatorServices {
 const freshMs = 60_000
 
 /** What the command sends as `x-quayside-mark`; the door computes the same. `sentAt` in milliseconds. */
-export function markOf(vault: Pick<Vault, 'mac'>, asked: { method: string; path: string; body: string; sentAt: number; actor: string }): string {
+export function markOf(
+  vault: Pick<Vault, 'mac'>,
+  asked: { method: string; path: string; body: string; sentAt: number; actor: string }
+): string {
   return vault.mac('operator-door', JSON.stringify([asked.method, asked.path, asked.body, asked.sentAt, asked.actor]))
 }
 
@@ -32,7 +35,9 @@ export function operatorRoutes({ vault, operator }: OperatorServices): Router {
   router.use((request, _response, next) => {
     const body = typeof request.body === 'string' ? request.body : ''
     const sentAt = Number(request.headers['x-quayside-sent-at'])
-    const expected = Buffer.from(markOf(vault, { method: request.method, path: request.originalUrl, body, sentAt, actor: actorName(request) }))
+    const expected = Buffer.from(
+      markOf(vault, { method: request.method, path: request.originalUrl, body, sentAt, actor: actorName(request) })
+    )
     const given = Buffer.from(headerOf(request, 'x-quayside-mark'))
     const fits = given.length === expected.length && timingSafeEqual(given, expected)
     if (!fits || !(Math.abs(Date.now() - sentAt) < freshMs)) {
@@ -49,7 +54,10 @@ export function operatorRoutes({ vault, operator }: OperatorServices): Router {
   router.post('/installations/:installationId/keys', async (request, response) => {
     response.status(201).json(await operator.createKey(paramOf(request, 'installationId'), actorOf(request), bodyOf(request, NewKey)))
   })
-  router.delete('/keys/:keyId', async (request, response) => void response.json(await operator.revokeKey(actorOf(request), paramOf(request, 'keyId'))))
+  router.delete(
+    '/keys/:keyId',
+    async (request, response) => void response.json(await operator.revokeKey(actorOf(request), paramOf(request, 'keyId')))
+  )
   return router
 }
 

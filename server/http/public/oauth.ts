@@ -55,7 +55,10 @@ export function oauthRoutes(services: OAuthServices): Router {
         title: 'Quayside is installed',
         paragraphs: claimed
           ? [`It is installed in ${stackName}, and holds no token yet.`, "Open the app's configuration in Contentstack to give it one."]
-          : [`It is installed in ${stackName}, but the operator of this Quayside does not serve your organization.`, 'Nothing happens until the operator lists it.'],
+          : [
+              `It is installed in ${stackName}, but the operator of this Quayside does not serve your organization.`,
+              'Nothing happens until the operator lists it.'
+            ],
         links: returnUrl === null ? [] : [{ href: returnUrl, text: 'To Contentstack' }]
       })
     })
@@ -74,7 +77,9 @@ export function oauthRoutes(services: OAuthServices): Router {
     '/oauth/grant/callback',
     asPage(async (request, response) => {
       if (typeof request.query.error === 'string') {
-        throw new AppError('forbidden', 'Contentstack did not give the grant: it was cancelled or refused.', { remedy: "Start again from the app's configuration." })
+        throw new AppError('forbidden', 'Contentstack did not give the grant: it was cancelled or refused.', {
+          remedy: "Start again from the app's configuration."
+        })
       }
       const { grantId } = await services.finishGrant({
         code: requiredQuery(request, 'code'),
@@ -99,7 +104,13 @@ export function oauthRoutes(services: OAuthServices): Router {
 function pageOf({ status, stackName, error, validUntil }: GrantProgress) {
   switch (status) {
     case 'revoked':
-      return { title: 'The token is in custody', paragraphs: [`${stackName} has its management token. Your grant was revoked; nothing of yours is kept.`, 'You can close this window.'] }
+      return {
+        title: 'The token is in custody',
+        paragraphs: [
+          `${stackName} has its management token. Your grant was revoked; nothing of yours is kept.`,
+          'You can close this window.'
+        ]
+      }
     case 'revoke_refused':
       return {
         title: 'The token is in custody',
@@ -109,18 +120,27 @@ function pageOf({ status, stackName, error, validUntil }: GrantProgress) {
         ]
       }
     case 'failed':
-      return { title: 'No token was made', paragraphs: [error ?? 'The grant could not be used.', "Start again from the app's configuration."] }
+      return {
+        title: 'No token was made',
+        paragraphs: [error ?? 'The grant could not be used.', "Start again from the app's configuration."]
+      }
     case 'started':
     case 'exchanged':
     case 'minted':
-      return { title: 'Minting the token', paragraphs: [`Minting, sealing and verifying the token of ${stackName}, then revoking your grant. This takes a few seconds.`], refreshSeconds: 1 }
+      return {
+        title: 'Minting the token',
+        paragraphs: [`Minting, sealing and verifying the token of ${stackName}, then revoking your grant. This takes a few seconds.`],
+        refreshSeconds: 1
+      }
   }
 }
 
 function heldCookie(request: Request): string {
   const value = cookieOf(request, grantCookie)
   if (value !== null) return value
-  throw new AppError('forbidden', 'This grant was begun in another browser, or more than ten minutes ago.', { remedy: "Start again from the app's configuration in Contentstack." })
+  throw new AppError('forbidden', 'This grant was begun in another browser, or more than ten minutes ago.', {
+    remedy: "Start again from the app's configuration in Contentstack."
+  })
 }
 
 /** A person stands before these routes: what is refused is said as a page. Defects of ours go to the error handler. */
@@ -131,7 +151,10 @@ function asPage(handle: (request: Request, response: Response) => Promise<void>)
     } catch (thrown) {
       const error = asAppError(thrown)
       if (error.code === 'internal') throw thrown
-      sendPage(response, statusOf[error.code], { title: 'This did not work', paragraphs: [error.message, ...(error.remedy === undefined ? [] : [error.remedy])] })
+      sendPage(response, statusOf[error.code], {
+        title: 'This did not work',
+        paragraphs: [error.message, ...(error.remedy === undefined ? [] : [error.remedy])]
+      })
     }
   }
 }

@@ -5,7 +5,11 @@ import { paramOf } from '../guards.ts'
 
 export interface WebhookServices {
   /** Durable before it resolves. AppError forbidden | invalid | not_found. */
-  receiveContent(input: { installationId: string; rawBody: Buffer; headers: Record<string, string | string[] | undefined> }): Promise<unknown>
+  receiveContent(input: {
+    installationId: string
+    rawBody: Buffer
+    headers: Record<string, string | string[] | undefined>
+  }): Promise<unknown>
   receiveLifecycle(input: { region: string; rawBody: Buffer; headers: Record<string, string | string[] | undefined> }): Promise<unknown>
 }
 
@@ -13,7 +17,11 @@ export function webhookRoutes(services: WebhookServices): Router {
   const router = Router()
   const raw = express.raw({ type: () => true, limit: '5mb' })
   router.post('/webhooks/content/:installationId', raw, async (request, response) => {
-    await services.receiveContent({ installationId: paramOf(request, 'installationId'), rawBody: bytesOf(request.body), headers: request.headers })
+    await services.receiveContent({
+      installationId: paramOf(request, 'installationId'),
+      rawBody: bytesOf(request.body),
+      headers: request.headers
+    })
     response.status(202).json({ accepted: true })
   })
   router.post('/webhooks/lifecycle/:region', raw, async (request, response) => {

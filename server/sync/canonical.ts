@@ -18,14 +18,12 @@ function canonical(value: unknown): unknown {
   if (value === null || typeof value !== 'object') return value === undefined ? null : value
   const object = value as Record<string, unknown>
   if (isAsset(object)) return { filename: object['filename'], uid: object['uid'], url: object['url'] }
-  // As pairs: keys like '10' and '9' would be put in numeric order by an object.
-  return [
-    'object',
-    ...Object.keys(object)
-      .filter(key => object[key] !== undefined)
-      .sort()
-      .map(key => [key, canonical(object[key])])
-  ]
+  // As pairs: keys like '10' and '9' would be put in numeric order by an object. Wrapped, so that no list reads the same.
+  const pairs = Object.keys(object)
+    .filter(key => object[key] !== undefined)
+    .sort()
+    .map(key => [key, canonical(object[key])])
+  return { object: pairs }
 }
 
 /** Reads spell a file field out as the whole asset, with its dates and rights. */

@@ -133,24 +133,19 @@ export async function carry(
   }
 
   function settlementOf(record: (typeof changed)[number], outcome: Outcome | undefined, at: number): Settlement {
-    switch (outcome?.status) {
-      case 'written':
-      case 'unchanged':
-        carried.written.push(record.entryUid)
-        return settlement(record, { status: 'synced', error: null, synced_at: at, fingerprint: outcome.fingerprint })
-      case 'deleted':
-        carried.deleted.push(record.entryUid)
-        return settlement(record, { status: 'deleted', error: null, synced_at: at })
-      default: {
-        const error =
-          outcome?.status === 'stale'
-            ? 'The destination holds a newer write of this record.'
-            : (outcome?.error ?? 'The destination gave no answer for this record.')
-        const wait = outcome?.retryAfterSeconds
-        carried.failed.push({ entryUid: record.entryUid, error, ...(wait === undefined ? {} : { retryAfterSeconds: wait }) })
-        return settlement(record, { status: 'failed', error, synced_at: null })
-      }
+    if (outcome?.status === 'written' || outcome?.status === 'unchanged') {
+      carried.written.push(record.entryUid)
+      return settlement(record, { status: 'synced', error: null, synced_at: at, fingerprint: outcome.fingerprint })
     }
+    if (outcome?.status === 'deleted') {
+      carried.deleted.push(record.entryUid)
+      return settlement(record, { status: 'deleted', error: null, synced_at: at })
+    }
+    const stale = outcome?.status === 'stale' ? 'The destination holds a newer write of this record.' : undefined
+    const error = stale ?? outcome?.error ?? 'The destination gave no answer for this record.'
+    const wait = outcome?.retryAfterSeconds
+    carried.failed.push({ entryUid: record.entryUid, error, ...(wait === undefined ? {} : { retryAfterSeconds: wait }) })
+    return settlement(record, { status: 'failed', error, synced_at: null })
   }
 
   function settlement(

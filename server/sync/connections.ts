@@ -238,8 +238,8 @@ function parseSettings(connector: Connector, settings: unknown): unknown {
 function contextOf(guard: Guard, signal: AbortSignal, secret: (name: string) => Promise<string | null>): ConnectorContext {
   return {
     fetch: guard.fetch,
-    resolve: guard.resolve,
-    file: guard.file,
+    resolve: host => guard.resolve(host),
+    file: path => guard.file(path),
     signal,
     async secret(name) {
       const value = await secret(name)

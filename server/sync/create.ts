@@ -7,7 +7,7 @@ import type { Db } from '../database/database.ts'
 import { newId } from '../database/id.ts'
 import { AppError } from '../errors.ts'
 import type { Installation } from '../installations/installation.ts'
-import { schedule } from '../jobs/schedule.ts'
+import { schedule } from '../jobs/scheduler.ts'
 import { getConnection, type OpenConnection, openConnection } from './connections.ts'
 import {
   checkInbound,
@@ -88,7 +88,12 @@ export async function createSyncs(
     for (const row of rows) {
       await startRun(trx, { sync: row, cause: 'initial', causedBy: actor.name })
       if (sync.schedule) {
-        const job = { kind: scheduleJobKind, lane: 'backfill' as const, payload: { syncId: row.id }, group: installation.id }
+        const job = {
+          kind: scheduleJobKind,
+          lane: 'backfill' as const,
+          payload: { syncId: row.id },
+          group: installation.id
+        }
         await schedule(trx, { id: row.id, organizationId: row.organization_id, ...sync.schedule, job })
       }
     }

@@ -83,14 +83,17 @@ export function createGuard(settings: GuardSettings): Guard {
   }
 
   const pinned: LookupFunction = (host, options, callback) => {
-    resolveHost(host).then(
-      address => {
+    const answer = async (): Promise<void> => {
+      try {
+        const address = await resolveHost(host)
         const family = isIPv6(address) ? 6 : 4
         if (options.all) callback(null, [{ address, family }])
         else callback(null, address, family)
-      },
-      (error: Error) => callback(error, '', 4)
-    )
+      } catch (error) {
+        callback(error as Error, '', 4)
+      }
+    }
+    void answer()
   }
   let agent: Agent | undefined
 

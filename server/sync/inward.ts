@@ -79,7 +79,7 @@ function one(row: Mapping, field: SchemaField, value: unknown): unknown {
     )
   switch (field.data_type) {
     case 'text':
-      return typeof value === 'string' ? value : typeof value === 'object' ? JSON.stringify(value) : String(value)
+      return typeof value === 'string' ? value : JSON.stringify(value)
     case 'number': {
       const number = typeof value === 'string' && value.trim() === '' ? Number.NaN : Number(value)
       if (!Number.isFinite(number)) throw refuse('number')

@@ -167,7 +167,7 @@ async function removeVanished(db: Db, outbound: Outbound, stack: StackClient, ru
     .where('synced_at', '<', run.started_at ?? run.created_at)
     .execute()
   if (vanished.length === 0) return 'done'
-  const linked = Number((await ofSync.select(eb => eb.fn.countAll<number>().as('count')).executeTakeFirst())?.count ?? 0)
+  const linked = (await ofSync.select(eb => eb.fn.countAll<number>().as('count')).executeTakeFirst())?.count ?? 0
   if (vanished.length > deletesAllowed(linked)) {
     return {
       needsPerson: `${vanished.length} of ${linked} rows have no entry any more, which is more than a run removes by itself. They were left as they are: check that the content type and its locales are still right.`

@@ -6,6 +6,8 @@ import { installationById } from '../installations/installation.ts'
 import { localesOf, type SyncRow } from './sync.ts'
 
 export const recordJobKind = 'sync.record'
+/** With the queue's growing pauses: about an hour and a half. */
+export const recordAttempts = 12
 
 export interface RecordJob {
   syncId: string
@@ -55,6 +57,7 @@ export async function enqueueRecords(
       payload: { syncId: sync.id, entryUid, locale, cause: how.cause, ...(how.force ? { force: true } : {}) } satisfies RecordJob,
       key: recordKey(sync, entryUid),
       group: sync.installation_id,
+      maxAttempts: recordAttempts,
       // A person's wish is not swallowed by a webhook's job that would skip what is unchanged.
       uniqueKey: `${sync.id}:${entryUid}:${locale}${how.force ? ':now' : ''}`
     }))

@@ -26,6 +26,8 @@ export const noCounters = (): Counters => ({ read: 0, written: 0, skipped: 0, fa
 
 export const runJobKind = 'sync.run'
 export const scheduleJobKind = 'sync.schedule'
+/** With the queue's growing pauses: half an hour of an unreachable destination. */
+export const runAttempts = 10
 /** Runs of one sync go one at a time. */
 export const runKey = (syncId: string): string => `run:${syncId}`
 
@@ -205,6 +207,7 @@ async function enqueueRun(trx: Db, run: RunRow): Promise<void> {
     lane: 'backfill',
     payload: { runId: run.id },
     key: runKey(run.sync_id),
+    maxAttempts: runAttempts,
     group: run.installation_id,
     uniqueKey: `run:${run.id}`
   })

@@ -147,8 +147,7 @@ export async function syncViews(db: Db, syncs: readonly SyncRow[]): Promise<Sync
     const connection = connections.get(sync.connection_id)
     const timed = schedules.get(sync.id)
     const run = lastRuns.get(sync.id)
-    const count = (status: string): number =>
-      Number(counts.find(row => row.link_set_id === sync.link_set_id && row.status === status)?.count ?? 0)
+    const count = (status: string): number => counts.find(row => row.link_set_id === sync.link_set_id && row.status === status)?.count ?? 0
     const records = { synced: count('synced'), failed: count('failed') }
     return {
       id: sync.id,

@@ -17,8 +17,19 @@ import { clearTrouble, noteTrouble } from './links.ts'
 import { requireExternalIdField } from './mapping.ts'
 import { runOutbound } from './outbound.ts'
 import { destinationKey, outboundShape } from './outward.ts'
-import { type RecordJob, recordJobKind } from './record-jobs.ts'
-import { beginRun, findRun, finishRun, noteRunTrouble, RunMoved, type RunRow, runJobKind, scheduleJobKind, startRun } from './runs.ts'
+import { recordAttempts, type RecordJob, recordJobKind } from './record-jobs.ts'
+import {
+  beginRun,
+  findRun,
+  finishRun,
+  noteRunTrouble,
+  RunMoved,
+  type RunRow,
+  runAttempts,
+  runJobKind,
+  scheduleJobKind,
+  startRun
+} from './runs.ts'
 import { findSync, inboundOptions, mappingOf, outboundOptions, type SyncDeps, type SyncRow } from './sync.ts'
 
 export interface SyncJobDeps extends SyncDeps {
@@ -29,11 +40,10 @@ export interface SyncJobDeps extends SyncDeps {
   settleSeconds?: number
 }
 
-const runAttempts = 8
 /** Content types change rarely, and mappings name their fields: a minute of age does no harm. */
 const schemaSeconds = 60
 
-export function syncJobs(deps: SyncJobDeps): JobKind<unknown>[] {
+export function syncJobs(deps: SyncJobDeps): JobKind[] {
   const { db } = deps.database
   const schemas = createSchemas()
   const tables = new Set<string>()
@@ -48,7 +58,7 @@ export function syncJobs(deps: SyncJobDeps): JobKind<unknown>[] {
     {
       kind: recordJobKind,
       lane: 'live' as const,
-      maxAttempts: 12,
+      maxAttempts: recordAttempts,
       timeoutSeconds: 120,
       run: (job: RecordJob, ctx: JobContext) => recordJob(db, deps, { schemas, tables }, job, ctx)
     },
@@ -64,7 +74,7 @@ export function syncJobs(deps: SyncJobDeps): JobKind<unknown>[] {
       }
     }
   ]
-  return kinds as unknown as JobKind<unknown>[]
+  return kinds
 }
 
 interface Memory {

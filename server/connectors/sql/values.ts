@@ -78,5 +78,5 @@ function sorted(value: unknown): unknown {
 }
 
 function scalarText(value: unknown): string {
-  return typeof value === 'string' ? value : typeof value === 'object' ? JSON.stringify(value) : String(value)
+  return typeof value === 'string' ? value : typeof value === 'bigint' ? String(value) : JSON.stringify(value)
 }

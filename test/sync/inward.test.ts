@@ -1,0 +1,88 @@
+import fc from 'fast-check'
+import { expect, it } from 'vitest'
+import type { Scalar } from '../../server/connectors/connector.ts'
+import { AppError } from '../../server/errors.ts'
+import { holds, projectionHash, recordFields, recordHash } from '../../server/sync/inward.ts'
+import type { Mapping } from '../../server/sync/mapping.ts'
+import { contentType, entry, schema } from './schemas.ts'
+
+const to = (field: string): Mapping[] => [{ from: 'c', to: field, type: 'text' }]
+const record = (c: Scalar) => ({ key: 'k', values: { c } })
+
+it.each<[string, Scalar, unknown]>([
+  ['title', 'Hello', 'Hello'],
+  ['title', 12, '12'],
+  ['count', '1.5', 1.5],
+  ['count', 0, 0],
+  ['live', 1, true],
+  ['live', 'false', false],
+  ['on', '2026-03-04', '2026-03-04T00:00:00.000Z'],
+  ['cover', 'blt2', 'blt2'],
+  ['gallery', '["blt3","blt4"]', ['blt3', 'blt4']],
+  ['gallery', null, []],
+  ['words', 'one', ['one']],
+  ['site', 'https://site.example', { title: '', href: 'https://site.example' }],
+  ['author', 'blta', [{ uid: 'blta', _content_type_uid: 'author' }]],
+  ['author', '[{"uid":"blta","content_type":"guest"}]', [{ uid: 'blta', _content_type_uid: 'guest' }]],
+  ['colour', '{"hex":"#fff"}', { hex: '#fff' }],
+  ['tags', 'a, b', ['a', 'b']],
+  ['count', null, null]
+])('writes to %s the column %j as %j', (field, value, expected) => {
+  expect(recordFields(record(value), to(field), contentType)[field]).toEqual(expected)
+})
+
+it.each<[string, Scalar]>([
+  ['count', 'many'],
+  ['count', ''],
+  ['live', 'maybe'],
+  ['on', 'yesterday'],
+  ['cover', 'https://elsewhere.example/a.png'],
+  ['author', '[7]'],
+  ['colour', '{not json']
+])('stops the record when %s cannot take %j, naming column and field', (field, value) => {
+  expect(() => recordFields(record(value), to(field), contentType)).toThrow(
+    expect.objectContaining({ code: 'invalid', message: expect.stringMatching(new RegExp(`"c".*${field}`)) as string })
+  )
+})
+
+it('stops the record when a required column is empty', () => {
+  const required = [{ from: 'c', to: 'title', type: 'text' as const, required: true }]
+  for (const empty of [null, '']) expect(() => recordFields(record(empty), required, contentType)).toThrow(/"c" is empty/)
+})
+
+it('never throws anything but a refusal, whatever a source brings', () => {
+  const scalar = fc.oneof(fc.string(), fc.double(), fc.boolean(), fc.constant(null), fc.json())
+  fc.assert(
+    fc.property(fc.constantFrom(...schema.map(({ uid }) => uid)), scalar, (field, value) => {
+      expect(() => {
+        try {
+          recordFields(record(value), to(field), contentType)
+        } catch (error) {
+          if (!(error instanceof AppError)) throw error
+        }
+      }).not.toThrow()
+    })
+  )
+})
+
+it('recognises what it wrote in the different shape that reads give', () => {
+  const fields = {
+    title: 'Hello',
+    cover: 'blt2',
+    gallery: ['blt3', 'blt4'],
+    author: [{ uid: 'blta', _content_type_uid: 'author' }],
+    on: '2026-03-04T00:00:00.000Z'
+  }
+  expect(holds(entry, fields, contentType)).toBe(true)
+  expect(holds(entry, { ...fields, cover: 'blt9' }, contentType)).toBe(false)
+  expect(holds({ ...entry, site: undefined }, { ...fields, site: null }, contentType)).toBe(true)
+  expect(projectionHash(entry, fields, contentType)).toBe(projectionHash({ ...entry, _version: 9, count: 2 }, fields, contentType))
+})
+
+it('hashes a record by its key and mapped columns alone', () => {
+  const mapping = to('title')
+  expect(recordHash({ key: 'k', values: { c: 'a', other: 1 } }, mapping)).toBe(
+    recordHash({ key: 'k', values: { other: 2, c: 'a' } }, mapping)
+  )
+  expect(recordHash({ key: 'k', values: { c: 'a' } }, mapping)).not.toBe(recordHash({ key: 'j', values: { c: 'a' } }, mapping))
+})

@@ -1,0 +1,419 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { blogApiKey } from '../../sandbox/world/built-in.ts'
+import { hold, release } from '../../server/jobs/queue.ts'
+import { blankLink } from '../../server/sync/links.ts'
+import { syncJobsForRecord, syncNow } from '../../server/sync/record-jobs.ts'
+import { cancelRun, startRun, startRunBy } from '../../server/sync/runs.ts'
+import { pauseSync, resumeSync, type SyncRow } from '../../server/sync/sync.ts'
+import { forEachDatabase } from '../support/databases.ts'
+import { openStage, person, plantAuthors, type Stage } from './stage.ts'
+
+forEachDatabase(open => {
+  let stage: Stage
+  afterEach(() => stage.cleanUp())
+  const begin = async (options = {}): Promise<void> => {
+    stage = await openStage(await open(), options)
+  }
+  const webhook = (entryUid: string, locale: string | null = 'en-us', contentType = 'author'): Promise<number> =>
+    stage.db.transaction().execute(trx =>
+      syncJobsForRecord(trx, {
+        installationId: stage.installation.id,
+        contentType,
+        entryUid,
+        locale,
+        branch: 'main',
+        cause: 'webhook dlv_1'
+      })
+    )
+  const rerun = async (sync: SyncRow): Promise<void> => {
+    await startRunBy(stage.db, stage.deps, { sync, actor: person })
+    await stage.drain()
+  }
+  const writes = (): number => stage.sandbox.world.stacks[blogApiKey]!.writes.length
+
+  describe('an initial run', () => {
+    it('carries every entry of every content type, one row per entry and locale, and only reads the stack', async () => {
+      await begin()
+      const before = writes()
+      const syncs = await stage.create({ contentTypes: ['*'] })
+      await stage.drain()
+      for (const sync of syncs) {
+        expect(await stage.lastRun(sync)).toMatchObject({ status: 'success', failed: 0, error: null })
+        expect(new Set(stage.rows(sync.content_type).keys())).toEqual(stage.entries(sync.content_type))
+      }
+      expect(stage.entries('article').size).toBeGreaterThan(10)
+      const first = [...stage.rows('article').values()].find(row => typeof row['body'] === 'string')
+      expect(first).toMatchObject({
+        version: expect.any(Number) as number,
+        locale: expect.stringMatching(/^[a-z]{2}-[a-z]{2}$/) as string,
+        body: expect.stringMatching(/^</) as string
+      })
+      expect(JSON.parse(String(first?.['author']))).toEqual([{ uid: expect.stringMatching(/^blt/) as string, content_type: 'author' }])
+      expect(writes()).toBe(before)
+    })
+
+    it.each(['sorted', 'unsorted'] as const)('misses nothing over many pages when the CMA lists by uid %s', async sortedPaging => {
+      await begin({ plays: { sortedPaging } })
+      plantAuthors(stage.sandbox, 523)
+      const sync = await stage.createOne({ contentTypes: ['author'] })
+      expect(new Set(stage.rows('author').keys())).toEqual(stage.entries('author'))
+      expect(await stage.lastRun(sync)).toMatchObject({ status: 'success', failed: 0 })
+    })
+
+    it('writes nothing at all the second time', async () => {
+      await begin()
+      plantAuthors(stage.sandbox, 150)
+      const sync = await stage.createOne({ contentTypes: ['author'] })
+      const links = await stage.db.selectFrom('link').select(['external_id', 'order', 'synced_at']).orderBy('external_id').execute()
+      await rerun(sync)
+      const run = await stage.lastRun(sync)
+      expect(run).toMatchObject({ status: 'success', written: 0, failed: 0, deleted: 0 })
+      expect(run.skipped).toBe(run.read)
+      expect(await stage.db.selectFrom('link').select(['external_id', 'order', 'synced_at']).orderBy('external_id').execute()).toEqual(
+        links
+      )
+    })
+
+    it('goes on from its checkpoint in another process after the first one was stopped dead', async () => {
+      await begin()
+      plantAuthors(stage.sandbox, 640)
+      const [sync] = await stage.create({ contentTypes: ['author'], locales: ['en-us'] })
+      let pages = 0
+      const first: { worker?: ReturnType<Stage['worker']> } = {}
+      const dying = new Promise<void>(resolve => {
+        first.worker = stage.worker(
+          {},
+          {
+            async stackFor(id, use) {
+              const stack = await stage.deps.stackFor(id, use)
+              const dead = {
+                ...stack,
+                with: () => dead,
+                entriesPage: async (...asked: Parameters<typeof stack.entriesPage>) => {
+                  pages += 1
+                  if (pages > 3) {
+                    resolve()
+                    return await new Promise<never>((_, reject) =>
+                      use.signal?.addEventListener('abort', () => reject(new Error('the process died')))
+                    )
+                  }
+                  return await stack.entriesPage(...asked)
+                }
+              }
+              return dead
+            }
+          }
+        )
+      })
+      first.worker?.start()
+      await dying
+      await expect.poll(async () => (await stage.lastRun(sync!)).read).toBe(300)
+      await first.worker?.stop()
+      const checkpoint = await stage.lastRun(sync!)
+      expect(checkpoint).toMatchObject({ status: 'running', read: 300 })
+      expect(stage.rows('author').size).toBeLessThanOrEqual(300)
+      await stage.drain()
+      expect(new Set(stage.rows('author').keys())).toEqual(new Set([...stage.entries('author')].filter(key => key.endsWith(':en-us'))))
+      const run = await stage.lastRun(sync!)
+      expect(run).toMatchObject({ id: checkpoint.id, status: 'success', failed: 0, total: run.read })
+      expect(run.read).toBe(Object.keys(stage.sandbox.world.stacks[blogApiKey]!.entries['main']!['author']!).length)
+    })
+
+    it('takes turns with others when it is long, and loses nothing by it', async () => {
+      await begin()
+      plantAuthors(stage.sandbox, 350)
+      await stage.create({ contentTypes: ['author'] })
+      const worker = stage.worker({}, { sliceSeconds: 0 })
+      expect(await worker.drain({ until: Date.now() + 3_600_000 })).toBeGreaterThan(4)
+      expect(new Set(stage.rows('author').keys())).toEqual(stage.entries('author'))
+    })
+
+    it('leaves a record alone that a live job holds, and has it looked at again afterwards', async () => {
+      await begin()
+      const [sync] = await stage.create({ contentTypes: ['author'] })
+      const [key] = [...stage.entries('author')]
+      const [entryUid, locale] = key!.split(':') as [string, string]
+      await stage.db
+        .insertInto('link')
+        .values({
+          ...(await blank(sync!)),
+          locale,
+          external_id: key!,
+          entry_uid: entryUid,
+          claim_token: 'clm_other',
+          claim_until: Date.now() + 60_000
+        })
+        .execute()
+      const worker = stage.worker()
+      await worker.drain()
+      expect(stage.rows('author').has(key!)).toBe(false)
+      expect(stage.rows('author').size).toBe(stage.entries('author').size - 1)
+      expect(await stage.lastRun(sync!)).toMatchObject({ status: 'success' })
+      await stage.db.updateTable('link').set({ claim_token: null, claim_until: null }).where('external_id', '=', key!).execute()
+      await stage.drain()
+      expect(stage.rows('author').has(key!)).toBe(true)
+    })
+
+    it('lets a poison record stand aside and ends partial; the next run carries it once it is cured', async () => {
+      await begin()
+      const sync = await stage.createOne({
+        contentTypes: ['author'],
+        mapping: [
+          { from: 'title', to: 'title' },
+          { from: 'email', to: 'email', required: true }
+        ]
+      })
+      expect(await stage.lastRun(sync)).toMatchObject({ status: 'success' })
+      const made = await stage.cms('POST', '/content_types/author/entries', { entry: { title: 'No Mail' } })
+      await rerun(sync)
+      expect(await stage.lastRun(sync)).toMatchObject({ status: 'partial', failed: 1 })
+      const failed = await stage.db.selectFrom('link').selectAll().where('status', '=', 'failed').execute()
+      expect(failed).toMatchObject([
+        { entry_uid: made.body.entry.uid, error: expect.stringContaining('"email"') as string, claim_token: null }
+      ])
+      await stage.cms('PUT', `/content_types/author/entries/${made.body.entry.uid}`, { entry: { email: 'now@harbour.example' } })
+      await rerun(sync)
+      expect(await stage.lastRun(sync)).toMatchObject({ status: 'success', written: 1, failed: 0 })
+    })
+
+    it('removes rows whose entries are gone, after asking for each', async () => {
+      await begin()
+      const sync = await stage.createOne({ contentTypes: ['author'] })
+      const [uid] = Object.keys(stage.sandbox.world.stacks[blogApiKey]!.entries['main']!['author']!)
+      await stage.cms('DELETE', `/content_types/author/entries/${uid}?delete_all_localized=true`)
+      await rerun(sync)
+      expect([...stage.rows('author').keys()].filter(key => key.startsWith(`${uid}:`))).toEqual([])
+      expect(new Set(stage.rows('author').keys())).toEqual(stage.entries('author'))
+      expect((await stage.lastRun(sync)).deleted).toBeGreaterThan(0)
+    })
+
+    it('stops and asks before it removes many rows at once', async () => {
+      await begin()
+      plantAuthors(stage.sandbox, 100)
+      const sync = await stage.createOne({ contentTypes: ['author'] })
+      const rows = stage.rows('author').size
+      const authors = stage.sandbox.world.stacks[blogApiKey]!.entries['main']!['author']!
+      for (const uid of Object.keys(authors)) await stage.cms('DELETE', `/content_types/author/entries/${uid}?delete_all_localized=true`)
+      await rerun(sync)
+      expect(await stage.lastRun(sync)).toMatchObject({
+        status: 'partial',
+        deleted: 0,
+        error: expect.stringContaining(`${rows} of ${rows} rows`) as string
+      })
+      expect(stage.rows('author').size).toBe(rows)
+    })
+  })
+
+  describe('a changed entry', () => {
+    it('lands within its own job, and a second job finds nothing to do', async () => {
+      await begin()
+      await stage.createOne({ contentTypes: ['author'] })
+      const made = await stage.cms('POST', '/content_types/author/entries', { entry: { title: 'Nora New', email: 'nora@harbour.example' } })
+      const { uid } = made.body.entry
+      expect(await webhook(uid)).toBe(1)
+      await stage.drain()
+      expect(stage.rows('author').get(`${uid}:en-us`)).toMatchObject({ title: 'Nora New', version: 1 })
+      await stage.cms('PUT', `/content_types/author/entries/${uid}`, { entry: { title: 'Nora Newer' } })
+      await webhook(uid)
+      await webhook(uid)
+      await stage.drain()
+      expect(stage.rows('author').get(`${uid}:en-us`)).toMatchObject({ title: 'Nora Newer', version: 2 })
+      const link = await stage.db.selectFrom('link').selectAll().where('entry_uid', '=', uid).executeTakeFirstOrThrow()
+      expect(link).toMatchObject({ status: 'synced', version: 2, cause: 'webhook dlv_1', error: null, claim_token: null })
+      await webhook(uid)
+      await stage.drain()
+      expect((await stage.db.selectFrom('link').select('synced_at').where('entry_uid', '=', uid).executeTakeFirstOrThrow()).synced_at).toBe(
+        link.synced_at
+      )
+    })
+
+    it('takes its rows away when it is deleted, in every locale', async () => {
+      await begin()
+      await stage.createOne({ contentTypes: ['article'] })
+      const uid = [...stage.entries('article')].find(key => key.endsWith(':de-de'))!.split(':')[0]!
+      await stage.cms('DELETE', `/content_types/article/entries/${uid}?delete_all_localized=true`)
+      await webhook(uid, null, 'article')
+      await stage.drain()
+      expect([...stage.rows('article').keys()].filter(key => key.startsWith(uid))).toEqual([])
+      expect(new Set(stage.rows('article').keys())).toEqual(stage.entries('article'))
+    })
+
+    it('loses the row of a locale that falls back again', async () => {
+      await begin()
+      await stage.createOne({ contentTypes: ['article'] })
+      const key = [...stage.entries('article')].find(one => one.endsWith(':de-de'))!
+      const uid = key.split(':')[0]!
+      await stage.cms('POST', `/content_types/article/entries/${uid}/unlocalize?locale=de-de`)
+      await webhook(uid, 'de-de', 'article')
+      await stage.drain()
+      expect(stage.rows('article').has(key)).toBe(false)
+      expect(stage.rows('article').has(`${uid}:en-us`)).toBe(true)
+    })
+
+    it('carries fields that are not localized into the rows of the other locales', async () => {
+      await begin()
+      await stage.createOne({ contentTypes: ['author'] })
+      const made = await stage.cms('POST', '/content_types/author/entries', {
+        entry: { title: 'Lo', email: 'lo@harbour.example', staff: false }
+      })
+      const { uid } = made.body.entry
+      await stage.cms('PUT', `/content_types/author/entries/${uid}?locale=de-de`, { entry: { title: 'Lo auf Deutsch' } })
+      await webhook(uid)
+      await webhook(uid, 'de-de')
+      await stage.drain()
+      expect(stage.rows('author').get(`${uid}:de-de`)).toMatchObject({ title: 'Lo auf Deutsch', email: 'lo@harbour.example' })
+      await stage.cms('PUT', `/content_types/author/entries/${uid}`, { entry: { email: 'new@harbour.example' } })
+      await webhook(uid)
+      await stage.drain()
+      expect(stage.rows('author').get(`${uid}:de-de`)).toMatchObject({ email: 'new@harbour.example' })
+    })
+
+    it('wakes no sync of another content type, branch or locale, nor a paused one', async () => {
+      await begin()
+      const sync = await stage.createOne({ contentTypes: ['author'], locales: ['de-de'] })
+      const asked = {
+        installationId: stage.installation.id,
+        contentType: 'author',
+        entryUid: 'blt1',
+        locale: 'de-de',
+        branch: 'main',
+        cause: 'c'
+      }
+      const count = (change: Partial<typeof asked>): Promise<number> =>
+        stage.db.transaction().execute(trx => syncJobsForRecord(trx, { ...asked, ...change }))
+      expect(await count({})).toBe(1)
+      expect(await count({ contentType: 'article' })).toBe(0)
+      expect(await count({ branch: 'redesign' })).toBe(0)
+      expect(await count({ locale: 'fr-fr' })).toBe(0)
+      expect(await count({ installationId: 'ins_other' })).toBe(0)
+      await pauseSync(stage.db, stage.deps, { installationId: stage.installation.id, id: sync.id, actor: person })
+      expect(await count({})).toBe(0)
+    })
+
+    it('is written again when a person asks, even unchanged', async () => {
+      await begin()
+      await stage.createOne({ contentTypes: ['author'] })
+      const [key] = [...stage.rows('author').keys()]
+      const [entryUid, locale] = key!.split(':') as [string, string]
+      stage.sql(`update author set title = 'tampered' where _key = ?`, key)
+      const asked = { installationId: stage.installation.id, contentType: 'author', entryUid, locale, branch: 'main', personName: 'Edda' }
+      expect(await stage.db.transaction().execute(trx => syncNow(trx, asked))).toBe(1)
+      await stage.drain()
+      expect(stage.rows('author').get(key!)?.['title']).not.toBe('tampered')
+      expect(await stage.db.selectFrom('link').select('cause').where('external_id', '=', key!).executeTakeFirst()).toEqual({
+        cause: 'person Edda'
+      })
+    })
+  })
+
+  describe('trouble', () => {
+    it('makes the table again when somebody dropped it', async () => {
+      await begin()
+      await stage.createOne({ contentTypes: ['author'] })
+      const worker = stage.worker()
+      const [key] = [...stage.entries('author')]
+      await webhook(key!.split(':')[0]!, key!.split(':')[1]!)
+      await worker.drain()
+      stage.sql('drop table author')
+      await stage.cms('PUT', `/content_types/author/entries/${key!.split(':')[0]}?locale=${key!.split(':')[1]}`, {
+        entry: { title: 'After the drop' }
+      })
+      await webhook(key!.split(':')[0]!, key!.split(':')[1]!)
+      await worker.drain({ until: Date.now() + 3_600_000 })
+      expect(stage.rows('author').get(key!)?.['title']).toBe('After the drop')
+    })
+
+    it('waits without failing while the token is dead, and goes on when the hold is released', async () => {
+      await begin()
+      const token = Object.values(stage.sandbox.world.stacks[blogApiKey]!.managementTokens).find(({ uid }) => uid === stage.tokenUid)!
+      const [sync] = await stage.create({ contentTypes: ['author'] })
+      token.dead = true
+      const worker = stage.worker()
+      await worker.drain()
+      const run = await stage.lastRun(sync!)
+      expect(run.status).toBe('running')
+      expect(run.error).toMatch(/token|logged in/i)
+      const held = await stage.db.selectFrom('job_hold').selectAll().execute()
+      expect(held.map(({ group_id }) => group_id)).toEqual([stage.installation.id])
+      token.dead = false
+      await stage.db.updateTable('management_token').set({ status: 'active' }).execute()
+      await release(stage.db, stage.installation.id)
+      await stage.drain()
+      expect(await stage.lastRun(sync!)).toMatchObject({ status: 'success', error: null })
+      expect(new Set(stage.rows('author').keys())).toEqual(stage.entries('author'))
+    })
+
+    it('survives 429s, 5xx, cut and reset answers of the CMA', async () => {
+      await begin()
+      plantAuthors(stage.sandbox, 250)
+      for (const kind of ['429', '503', 'truncate', 'reset-before', 'reset-after', '500'] as const) {
+        stage.sandbox.context.faults.add({ kind, host: 'contentManagement', method: 'GET', pathPattern: 'entries' })
+      }
+      const sync = await stage.createOne({ contentTypes: ['author'] })
+      expect(new Set(stage.rows('author').keys())).toEqual(stage.entries('author'))
+      expect(await stage.lastRun(sync)).toMatchObject({ status: 'success', failed: 0 })
+    })
+
+    it('ends a run as failed, with the words and the remedy, when trying again is no use', async () => {
+      await begin()
+      const [sync] = await stage.create({ contentTypes: ['author'] })
+      stage.sql('drop table author')
+      stage.sql('create table author (title text)')
+      await stage.drain()
+      expect(await stage.lastRun(sync!)).toMatchObject({
+        status: 'failed',
+        error: expect.stringMatching(/did not make.*Choose another name/) as string
+      })
+    })
+  })
+
+  describe('people', () => {
+    it('pause a sync in the middle of its run; resumed, it misses nothing that changed meanwhile', async () => {
+      await begin()
+      plantAuthors(stage.sandbox, 120)
+      const [sync] = await stage.create({ contentTypes: ['author'] })
+      await pauseSync(stage.db, stage.deps, { installationId: stage.installation.id, id: sync!.id, actor: person })
+      await stage.drain()
+      expect(await stage.lastRun(sync!)).toMatchObject({ status: 'paused', read: 0 })
+      expect(stage.rows('author').size).toBe(0)
+      await expect(
+        stage.db.transaction().execute(trx => startRun(trx, { sync: { ...sync!, state: 'paused' }, cause: 'person', causedBy: 'x' }))
+      ).rejects.toMatchObject({ code: 'conflict' })
+      const made = await stage.cms('POST', '/content_types/author/entries', { entry: { title: 'Meanwhile', email: 'm@harbour.example' } })
+      await resumeSync(stage.db, stage.deps, { installationId: stage.installation.id, id: sync!.id, actor: person })
+      await stage.drain()
+      expect(stage.rows('author').has(`${made.body.entry.uid}:en-us`)).toBe(true)
+      expect(await stage.lastRun(sync!)).toMatchObject({ status: 'success' })
+    })
+
+    it('start a run once, however often they click, and cancel it for good', async () => {
+      await begin()
+      const sync = await stage.createOne({ contentTypes: ['author'] })
+      const runs = await Promise.all([1, 2, 3].map(() => startRunBy(stage.db, stage.deps, { sync, actor: person })))
+      expect(new Set(runs.map(run => run.id)).size).toBe(1)
+      await cancelRun(stage.db, stage.deps, { installationId: stage.installation.id, id: runs[0]!.id, actor: person })
+      await stage.drain()
+      expect(await stage.lastRun(sync)).toMatchObject({ status: 'cancelled', read: 0, error: 'Cancelled by Ada Admin.' })
+    })
+
+    it('cannot reach a sync or run of another installation', async () => {
+      await begin()
+      const [sync] = await stage.create({ contentTypes: ['author'] })
+      const run = await stage.lastRun(sync!)
+      const other = { installationId: 'ins_other', actor: person }
+      await expect(pauseSync(stage.db, stage.deps, { ...other, id: sync!.id })).rejects.toMatchObject({ code: 'not_found' })
+      await expect(cancelRun(stage.db, stage.deps, { ...other, id: run.id })).rejects.toMatchObject({ code: 'not_found' })
+    })
+
+    it('stop an installation as a whole by a hold, which costs nothing', async () => {
+      await begin()
+      const [sync] = await stage.create({ contentTypes: ['author'] })
+      await hold(stage.db, stage.installation.id, 'a test')
+      await stage.drain()
+      expect(await stage.lastRun(sync!)).toMatchObject({ status: 'queued' })
+      await release(stage.db, stage.installation.id)
+      await stage.drain()
+      expect(await stage.lastRun(sync!)).toMatchObject({ status: 'success' })
+    })
+  })
+})

@@ -30,17 +30,23 @@ export function createDeps(config: Config, secrets: Secrets, database: Database,
   const vault = createVault(secrets.keyRing)
   const budget = createBudget(database)
   const credentials = { vault, apps: secrets.apps, budget, log }
+  const guard = createGuard({ filesDirectory: config.filesDirectory, privateHosts: config.privateHosts, ownFiles: ownFiles(config) })
   return {
     ...credentials,
     database,
     db,
-    guard: createGuard({ filesDirectory: config.filesDirectory, privateHosts: config.privateHosts, ownFiles: ownFiles(config) }),
+    guard,
     publicUrl: config.publicUrl,
     https: config.publicUrl.startsWith('https://'),
     identityProviders: secrets.identityProviders.map(({ id, name, ...settings }) => ({
       id,
       name,
-      oidc: createOidc({ ...settings, redirectUri: `${config.publicUrl}/console/callback/${id}`, allowInsecure: !config.production })
+      oidc: createOidc({
+        ...settings,
+        redirectUri: `${config.publicUrl}/console/callback/${id}`,
+        allowInsecure: !config.production,
+        fetch: guard.fetch
+      })
     })),
     stackFor: (installationId, use) => stackFor(db, credentials, installationId, use)
   }

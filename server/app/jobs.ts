@@ -4,7 +4,7 @@ import { installationActive, installationById, installationUninstalled } from '.
 import { installationToken } from '../installations/token.ts'
 import type { JobKind } from '../jobs/job.ts'
 import { enqueue } from '../jobs/queue.ts'
-import { schedule } from '../jobs/scheduler.ts'
+import { schedule, unschedule } from '../jobs/scheduler.ts'
 import { pauseSync } from '../sync/sync.ts'
 import { listSyncs } from '../sync/views.ts'
 import { syncJobs } from '../sync/work.ts'
@@ -29,19 +29,19 @@ export async function scheduleHousekeeping({ db }: Deps): Promise<void> {
 
 type Installed = { installationId: string }
 
+const watch = (installationId: string) => `${registerKind} ${installationId}`
+
 function events({ db, vault, log }: Deps): JobKind[] {
   const event = (kind: string, run: (payload: Installed) => Promise<void>): JobKind =>
     ({ kind, lane: 'live', maxAttempts: 20, timeoutSeconds: 60, run }) as JobKind<Installed> as JobKind
 
-  // A new token may come with other branches, and the first one makes our webhook possible at all.
+  // A new token may come with other branches, and the first one makes our webhook possible at all. The hourly look mends a webhook
+  // that the CMS's circuit breaker has disabled, or that somebody has changed.
   const register = async ({ installationId }: Installed) => {
-    await enqueue(db, {
-      kind: registerKind,
-      lane: 'live',
-      payload: { installationId },
-      group: installationId,
-      uniqueKey: `${registerKind} ${installationId}`
-    })
+    const job = { kind: registerKind, lane: 'live', payload: { installationId }, group: installationId } as const
+    const { organization_id: organizationId } = await installationById(db, installationId)
+    await schedule(db, { id: watch(installationId), organizationId, cron: '17 * * * *', timeZone: 'UTC', job })
+    await enqueue(db, { ...job, uniqueKey: watch(installationId) })
   }
   return [
     event(installationToken, register),
@@ -52,6 +52,7 @@ function events({ db, vault, log }: Deps): JobKind[] {
       const { organization_id: organizationId } = await installationById(db, installationId)
       const { items } = await listSyncs(db, { organizationIds: [organizationId], installationId, state: 'active', limit: 500 })
       const actor = { kind: 'system', id: 'installations', name: 'the uninstall in Contentstack' } as const
+      await unschedule(db, watch(installationId))
       for (const sync of items) await pauseSync(db, { vault }, { installationId, id: sync.id, actor })
       log.info({ installationId, paused: items.length }, 'installation ended')
     })

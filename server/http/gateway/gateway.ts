@@ -31,7 +31,7 @@ export function gatewayRoutes(services: GatewayServices): Router {
     response.locals.principal = principal
     next()
   })
-  router.use(express.raw({ type: () => true, limit: '100mb' }), async (request, response) => {
+  router.use(express.raw({ type: () => true, limit: '32mb' }), async (request, response) => {
     const hungUp = new AbortController()
     response.once('close', () => hungUp.abort())
     const [path = '', query = ''] = splitOnce(request.url, '?')

@@ -1,7 +1,7 @@
 // A page with the real App SDK, bundled once and served on 127.0.0.1: another site than the sandbox's localhost, as in life.
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { build } from 'vite'
 
 export interface ProbeApp {
@@ -12,7 +12,7 @@ export interface ProbeApp {
 }
 
 export async function serveProbeApp(): Promise<ProbeApp> {
-  const script = await bundle(join(import.meta.dirname, 'probe/probe.ts'))
+  const script = await bundle(fileURLToPath(new URL('./probe/probe.ts', import.meta.url)))
   const loads: URL[] = []
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://127.0.0.1')

@@ -1,6 +1,6 @@
 // An entry (or an asset) while somebody works on it: what is saved, what is changed, and who wants to know. The editor's fields and the apps
 // in the frames look at one and the same draft. It knows nothing of React and nothing of HTTP.
-import type { EntryPort, PageEvent } from '../host/place.ts'
+import type { PageEvent } from '../host/page-event.ts'
 
 export interface SchemaField {
   uid: string
@@ -78,17 +78,6 @@ export function createDraft(entry: EntryData, kind: 'entry' | 'asset' = 'entry')
       watchers.add(changed)
       return () => watchers.delete(changed)
     }
-  }
-}
-
-export function entryPort(draft: Draft, contentType: ContentType, locale: string): EntryPort {
-  return {
-    contentType,
-    locale,
-    saved: draft.saved,
-    draft: () => (draft.changed() ? draft.current() : null),
-    set: draft.set,
-    listen: draft.listen
   }
 }
 

@@ -3,10 +3,11 @@
 import { useMemo, useState, useSyncExternalStore } from 'react'
 import { useLoad, useSession } from '../cms-context.ts'
 import { LocationFrame } from '../host/frame.tsx'
+import type { EntryPort } from '../host/place.ts'
 import { Await, Failure, State, Time } from '../pieces/pieces.tsx'
 import { navigate } from '../route.ts'
 import type { StackScope } from '../stack/shell.tsx'
-import { type ContentType, createDraft, type Draft, type EntryData, entryPort } from './draft.ts'
+import { type ContentType, createDraft, type Draft, type EntryData } from './draft.ts'
 import { EntryField } from './fields.tsx'
 import { Publish } from './publish.tsx'
 import { writeShape } from './shape.ts'
@@ -179,4 +180,16 @@ function Editor({ scope, contentType, draft, locale }: { scope: StackScope; cont
       ) : null}
     </div>
   )
+}
+
+/** What the apps around this entry see of it. */
+function entryPort(draft: Draft, contentType: ContentType, locale: string): EntryPort {
+  return {
+    contentType,
+    locale,
+    saved: draft.saved,
+    draft: () => (draft.changed() ? draft.current() : null),
+    set: draft.set,
+    listen: draft.listen
+  }
 }

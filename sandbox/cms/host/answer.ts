@@ -2,7 +2,8 @@
 // this file do the work. An unknown message gets an error reply that names it.
 import { type AdapterRequest, answerApi } from './api-adapter.ts'
 import { initializationData } from './init.ts'
-import type { FramePort, InstallationData, PageEvent, Place } from './place.ts'
+import type { PageEvent } from './page-event.ts'
+import type { FramePort, InstallationData, Place } from './place.ts'
 import { runStackQuery, type StackQuery } from './stack-query.ts'
 import { answerStore } from './store.ts'
 import type { Uploads } from './uploads.ts'

@@ -2,6 +2,7 @@
 // The types that the host's rooms agree on; the pages fill them in.
 import type { Client, Session } from '../client.ts'
 import type { ContentType, EntryData } from '../entry/draft.ts'
+import type { PageEvent } from './page-event.ts'
 
 /** An installed app as `/apps-api/locations` lists it. */
 export interface InstalledApp {
@@ -32,25 +33,6 @@ export interface StackDetail {
   master_locale: string
   branches: { uid: string }[]
   [other: string]: unknown
-}
-
-/** What may happen around an app, told to it only after it asked (`eventRegistration`). */
-export interface PageEvent {
-  name:
-    | 'entrySave'
-    | 'entryChange'
-    | 'entryPublish'
-    | 'entryUnPublish'
-    | 'assetSave'
-    | 'assetChange'
-    | 'assetPublish'
-    | 'assetUnPublish'
-    | 'dashboardResize'
-    | 'extensionFieldChange'
-    | 'contentTypeSave'
-  data?: unknown
-  otherData?: unknown
-  state?: unknown
 }
 
 export interface EntryPort {

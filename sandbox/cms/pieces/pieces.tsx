@@ -69,6 +69,7 @@ export function Await<T>({ of, children }: { of: Loaded<T>; children: (data: T) 
 /** One clock for all times on the page; it moves while something shows a time. */
 let present = Date.now()
 function everyFewSeconds(notify: () => void): () => void {
+  present = Date.now()
   const timer = setInterval(() => {
     present = Date.now()
     notify()

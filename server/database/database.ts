@@ -45,7 +45,7 @@ export function isUniqueViolation(error: unknown): boolean {
   return error instanceof pg.DatabaseError && error.code === '23505'
 }
 
-const int8 = 20
+const int8 = pg.types.builtins.INT8
 
 async function openPostgres(url: string): Promise<Database> {
   const pool = new pg.Pool({
@@ -55,7 +55,7 @@ async function openPostgres(url: string): Promise<Database> {
     application_name: 'quayside',
     // int8 arrives as text by default. All of ours are counters, ids and milliseconds, far below 2^53.
     types: {
-      getTypeParser: (oid: number, format?: 'text' | 'binary') => (oid === int8 ? Number : pg.types.getTypeParser(oid, format as 'text'))
+      getTypeParser: (oid, format) => (oid === int8 ? Number : pg.types.getTypeParser(oid, format))
     }
   })
   // An idle connection that the server drops emits here; without a listener it would end the process. The pool replaces it.

@@ -80,7 +80,7 @@ export async function tick(db: Db, now?: number): Promise<number> {
 
 function nextTime(cron: string, timeZone: string, after: number): number | null {
   try {
-    new Intl.DateTimeFormat('en', { timeZone })
+    Intl.DateTimeFormat('en', { timeZone })
   } catch {
     throw refuse('timeZone', timeZone, 'is not the name of a time zone')
   }

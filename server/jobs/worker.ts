@@ -63,29 +63,31 @@ export function createWorker(options: WorkerOptions): Worker {
   const stopListening = listen(db, wake)
   let notifications: { close(): Promise<void> } | undefined
   let loop: Promise<void> | undefined
-  let stopping = false
+  const stopping = new AbortController()
 
   // ---- claiming ----
 
   let round: Promise<unknown> = Promise.resolve()
-  /** One at a time, so that the loop and a drain() do not both fill the same room. Returns how many began. */
-  async function claimRound(until?: number): Promise<number> {
+  /** One at a time, so that the loop and a drain() do not both fill the same room. `idle`: nothing ran when it began, and nothing was due. */
+  async function claimRound(until?: number): Promise<{ begun: number; idle: boolean }> {
     const mine = round.then(() => claimLanes(until))
     round = mine.catch(() => {})
     return await mine
   }
 
-  async function claimLanes(until?: number): Promise<number> {
+  async function claimLanes(until?: number): Promise<{ begun: number; idle: boolean }> {
+    // What runs now may enqueue and end while the lanes are asked, so only a round begun in silence can say that all is done.
+    const silent = running.size === 0
     let begun = 0
     for (const lane of lanes) {
       const limit = laneLimit(lane, concurrency) - running.size
-      if (limit <= 0 || stopping) continue
+      if (limit <= 0 || stopping.signal.aborted) continue
       const jobs = await claimJobs(db, { lane, limit, leaseSeconds, after: after[lane], until })
       after[lane] = lastServed(jobs, after[lane])
       for (const job of jobs) begin(job)
       begun += jobs.length
     }
-    return begun
+    return { begun, idle: silent && begun === 0 }
   }
 
   // ---- running ----
@@ -219,11 +221,10 @@ export function createWorker(options: WorkerOptions): Worker {
 
   async function work(): Promise<void> {
     let failures = 0
-    while (!stopping) {
+    while (!stopping.signal.aborted) {
       try {
         for (const act of housekeeping) await act()
-        const begun = await claimRound()
-        if (begun === 0 && running.size === 0) options.onIdle?.()
+        if ((await claimRound()).idle) options.onIdle?.()
         failures = 0
       } catch (error) {
         failures += 1
@@ -248,7 +249,7 @@ export function createWorker(options: WorkerOptions): Worker {
   return {
     wake,
     start() {
-      if (loop || stopping) return
+      if (loop || stopping.signal.aborted) return
       if (database.dialect === 'postgres') notifications = listenToPostgres(database, wake, log)
       loop = work()
     },
@@ -256,16 +257,15 @@ export function createWorker(options: WorkerOptions): Worker {
       await recoverJobs(db)
       let count = 0
       for (;;) {
-        const busy = running.size
-        const begun = await claimRound(until)
+        const { begun, idle } = await claimRound(until)
         count += begun
-        if (stopping || (begun === 0 && busy === 0)) return count
+        if (stopping.signal.aborted || idle) return count
         if (running.size > 0) await new Promise<void>(resolve => waiters.push(resolve))
       }
     },
     async stop() {
-      if (stopping) return
-      stopping = true
+      if (stopping.signal.aborted) return
+      stopping.abort()
       wake()
       stopListening()
       await Promise.all([loop, notifications?.close(), round])

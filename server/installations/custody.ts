@@ -52,7 +52,7 @@ export function installationJobs(db: Db, deps: CustodyDeps): JobKind[] {
     timeoutSeconds: 60,
     run: payload => retireWithoutGrant(db, deps, payload.installationId)
   }
-  const sweep: JobKind<unknown> = {
+  const sweep: JobKind = {
     kind: sweepJob,
     lane: 'backfill',
     maxAttempts: 3,

@@ -68,8 +68,11 @@ forEachDatabase(open => {
 
     it('refuses an installation that has ended', async () => {
       await uninstall(here.db, here.deps, {
-        ...{ region: 'sandbox', appUid: here.app.appUid, installationUid: here.installation.installation_uid },
-        ...{ organizationUid: sandbox.world.installations[here.installation.installation_uid]!.organizationUid, stackApiKey: blogApiKey }
+        region: 'sandbox',
+        appUid: here.app.appUid,
+        installationUid: here.installation.installation_uid,
+        organizationUid: sandbox.world.installations[here.installation.installation_uid]!.organizationUid,
+        stackApiKey: blogApiKey
       })
       const ended = await here.db.selectFrom('installation').selectAll().executeTakeFirstOrThrow()
       await expect(startGrant(here.db, here.deps, { ...choices, installation: ended })).rejects.toMatchObject({ code: 'conflict' })

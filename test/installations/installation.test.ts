@@ -133,23 +133,22 @@ forEachDatabase(open => {
       await database.db
         .insertInto('management_token')
         .values({
-          ...{
-            id: 'tok_1',
-            organization_id: row.organization_id,
-            installation_id: row.id,
-            name: 'Quayside abc',
-            token_uid: 'cs9',
-            origin: 'minted'
-          },
-          ...{
-            status: 'active',
-            secret_id: secretId,
-            fingerprint: 'f',
-            branches_json: '["main"]',
-            expires_at: null,
-            verification_json: '[]'
-          },
-          ...{ error: null, verified_at: 1, created_at: 1, updated_at: 1 }
+          id: 'tok_1',
+          organization_id: row.organization_id,
+          installation_id: row.id,
+          name: 'Quayside abc',
+          token_uid: 'cs9',
+          origin: 'minted',
+          status: 'active',
+          secret_id: secretId,
+          fingerprint: 'f',
+          branches_json: '["main"]',
+          expires_at: null,
+          verification_json: '[]',
+          error: null,
+          verified_at: 1,
+          created_at: 1,
+          updated_at: 1
         })
         .execute()
       return secretId

@@ -36,7 +36,7 @@ forEachDatabase(open => {
       return response
     }
     const [job] = installationJobs(here.db, { ...here.deps, fetch: mortal })
-    const done = job!.run({ grantId } as never, { jobId: 1, attempt, signal: process.signal, log: silentLog })
+    const done = job!.run({ grantId }, { jobId: 1, attempt, signal: process.signal, log: silentLog })
     await done.catch((error: Error) => {
       if (!process.signal.aborted) throw error
     })
@@ -58,19 +58,24 @@ forEachDatabase(open => {
         await run(grantId, 1, { at, when })
         await run(grantId, 2)
         const { current, history } = await custodyOf(here.db, here.installation.id)
-        const told = `killed ${when} request ${at}`
-        expect([current?.status, (await grantById(here.db, grantId)).status], told).toEqual(['active', 'revoked'])
-        expect(
-          tokensAt(sandbox).map(({ name }) => name),
-          told
-        ).toEqual([current!.name])
-        expect([...new Set(history.map(({ status }) => status))], told).toEqual(['retired'])
         const living = await here.db.selectFrom('secret').select('purpose').where('erased_at', 'is', null).execute()
-        expect(living, told).toEqual([{ purpose: 'management_token' }])
-        expect(
-          Object.values(sandbox.world.authorizations).filter(({ revokedAt }) => revokedAt === null),
-          told
-        ).toEqual([])
+        expect({
+          killed: `${when} request ${at}`,
+          token: current?.status,
+          grant: (await grantById(here.db, grantId)).status,
+          former: [...new Set(history.map(({ status }) => status))],
+          atContentstack: tokensAt(sandbox).map(({ name }) => name),
+          secrets: living.map(({ purpose }) => purpose),
+          authorizations: Object.values(sandbox.world.authorizations).filter(({ revokedAt }) => revokedAt === null)
+        }).toEqual({
+          killed: `${when} request ${at}`,
+          token: 'active',
+          grant: 'revoked',
+          former: ['retired'],
+          atContentstack: [current?.name],
+          secrets: ['management_token'],
+          authorizations: []
+        })
       }
       expect((await verifyAudit(here.db, here.deps.vault, here.installation.organization_id)).ok).toBe(true)
     })

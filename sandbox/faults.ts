@@ -1,7 +1,6 @@
 // Trouble on demand: rules that make the next matching requests slow, refused, reset or cut short, and webhooks doubled, late
 // or lost. The hosts' middleware asks here; the rooms behind it do not know. A rule ends when its `times` are used up.
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
-import type { SandboxContext } from './context.ts'
 
 export type SandboxHost = 'application' | 'contentManagement' | 'developerHub' | 'identity' | 'control'
 export type HttpFaultKind = 'slow' | '429' | '500' | '503' | 'reset-before' | 'reset-after' | 'truncate'
@@ -91,7 +90,7 @@ export function createFaults(): Faults {
 }
 
 /** First in a host's chain, so that a fault hits before anything is parsed or limited. */
-export function faultMiddleware(context: Pick<SandboxContext, 'faults'>, host: SandboxHost): RequestHandler {
+export function faultMiddleware(context: { faults: Faults }, host: SandboxHost): RequestHandler {
   return (request: Request, response: Response, next: NextFunction) => {
     if (request.method === 'OPTIONS') return next()
     const fault = context.faults.takeHttp(host, request.method, request.originalUrl)

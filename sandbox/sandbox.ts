@@ -88,7 +88,7 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
     })
   }
   serve('application', behindFaults(context, 'application', createApplication(context, [oauthRoutes(context)])))
-  serve('contentManagement', behindFaults(context, 'contentManagement', createCma(context)))
+  serve('contentManagement', createCma(context))
   serve('developerHub', createDeveloperHub(context, webhooks.tellApp, webhooks))
   serve('identity', identity.app)
   serve('control', createControl(context, { settle: webhooks.settle, identity }))

@@ -18,7 +18,7 @@ async function main(): Promise<void> {
   const options = readOptions(process.argv.slice(2))
   const progress = createProgress(line => (options.json ? console.error(line) : console.log(line)))
   const ports = await choosePorts(process.env, options.keep ? keptPorts(directory) : null)
-  if (!options.keep) await rm(directory, { recursive: true, force: true })
+  if (!options.keep || keptPorts(directory) === null) await rm(directory, { recursive: true, force: true })
 
   const built = await buildPages()
   if (built.length > 0) progress.say(`Built ${built.join(' and ')}`)
@@ -79,7 +79,7 @@ async function sayWhereToLook(
   await openApp(stage.person, urls, server.url, outcome.editor, outcome.installationUid)
   say('')
   say(
-    `Edit this entry, and watch the sidebar:  ${urls.application}/stack/${stack.apiKey}/content-type/${outcome.entry.contentType}/entry/${outcome.entry.uid}`
+    `Edit this entry, and watch the sidebar:  ${urls.application}/stack/${stack.apiKey}/content-type/${outcome.entry.contentType}/${stack.masterLocale}/entry/${outcome.entry.uid}/edit`
   )
   say(
     `  as ${outcome.editor.user.firstName} ${outcome.editor.user.lastName}; Ada has left, and the page offers to bring her back and let her leave again.`

@@ -1,5 +1,6 @@
 // What the person asked of `npm run demo`, and on which ports. A port that was asked for by name and is taken ends the demo
 // with that name; a default that is taken gives way to any free one.
+import { randomInt } from 'node:crypto'
 import { createServer } from 'node:net'
 import { parseArgs } from 'node:util'
 
@@ -84,6 +85,18 @@ export async function choosePorts(environment: Record<string, string | undefined
     chosen[name] = free ?? (await freePort(0)) ?? 0
   }
   return chosen as Ports
+}
+
+/**
+ * Any free ports, for tests and benchmarks: the sandbox takes what is free as it opens. The server's is registered with the app
+ * before it listens, and is chosen below the range from which systems number outgoing connections, so that it is still free
+ * when a killed server comes back.
+ */
+export async function anyPorts(): Promise<Ports> {
+  for (;;) {
+    const server = await freePort(20_000 + randomInt(10_000))
+    if (server !== null) return { application: 0, contentManagement: 0, developerHub: 0, identity: 0, control: 0, server }
+  }
 }
 
 /** The port if both loopback families can have it (0 = any), or null. */

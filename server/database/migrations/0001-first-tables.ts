@@ -2,7 +2,7 @@
 // stands here; it never changes once released. Text compares bytewise on both: SQLite does so by itself, PostgreSQL by the
 // "C" collation, and keyset paging by id and the comparing of keys for drift rest on that.
 import { sql } from 'kysely'
-import type { Migration } from '../migrate.ts'
+import type { Migration } from './migration.ts'
 
 export const firstTables: Migration = {
   name: '0001-first-tables',

@@ -7,6 +7,7 @@ import { Problem } from './components/basics.tsx'
 import './look/tokens.css'
 import './look/base.css'
 import './look/parts.css'
+import './look/tables.css'
 import './look/pages.css'
 
 export const queryClient = new QueryClient({

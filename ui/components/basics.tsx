@@ -93,9 +93,7 @@ export function Waiting({ label, lines = 3 }: { label: string; lines?: number })
       {Array.from({ length: lines }, (_, index) => (
         <div key={index} className="skeleton" style={{ width: `${92 - ((index * 23) % 47)}%` }} />
       ))}
-      <p className="meta" role="status">
-        {late ? `Waiting for ${label}…` : ''}
-      </p>
+      <output className="meta">{late ? `Waiting for ${label}…` : ''}</output>
     </div>
   )
 }
@@ -122,9 +120,7 @@ export function Id({ value, short = true }: { value: string; short?: boolean }) 
         }
       >
         <Icon name={copied ? 'check' : 'copy'} />
-        <span className="only-heard" role="status">
-          {copied ? 'Copied' : ''}
-        </span>
+        <output className="only-heard">{copied ? 'Copied' : ''}</output>
       </Button>
     </span>
   )
@@ -141,21 +137,15 @@ export const count = (value: number): string => numbers.format(value)
 export const counted = (value: number, one: string, many = `${one}s`): string => `${count(value)} ${value === 1 ? one : many}`
 
 export function Progress({ done, total, label }: { done: number; total: number | null; label: string }) {
-  const share = total === null ? null : total === 0 ? 100 : Math.min(100, Math.floor((done / total) * 100))
+  const words = total === null ? `${count(done)}, total not known` : `${count(done)} of ${count(total)}`
+  // Without a value the element itself shows that something moves and nobody knows how far.
   return (
-    <div
+    <progress
       className="progress"
-      role="progressbar"
       aria-label={label}
-      aria-valuemin={0}
-      aria-valuemax={100}
-      {...(share === null ? {} : { 'aria-valuenow': share })}
-      aria-valuetext={total === null ? `${count(done)}, total not known` : `${count(done)} of ${count(total)}`}
-    >
-      <div
-        className={share === null ? 'progress-done progress-unknown' : 'progress-done'}
-        style={share === null ? undefined : { width: `${share}%` }}
-      />
-    </div>
+      aria-valuetext={words}
+      max={1}
+      {...(total === null ? {} : { value: total === 0 ? 1 : Math.min(1, done / total) })}
+    />
   )
 }

@@ -6,7 +6,7 @@ import { Empty, Problem, Waiting } from './basics.tsx'
 
 export interface Column<T> {
   title: string
-  cell: (row: T) => ReactNode
+  render: (row: T) => ReactNode
   number?: boolean
 }
 
@@ -20,7 +20,7 @@ interface TableProps<T> {
 export function Table<T>({ label, columns, rows, rowKey }: TableProps<T>) {
   return (
     // Wider than a phone: it scrolls inside its frame, which the keyboard can reach.
-    // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
+    // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex, jsx-a11y/prefer-tag-over-role
     <div className="table-frame" tabIndex={0} role="group" aria-label={label}>
       <table className="table">
         <thead>
@@ -37,7 +37,7 @@ export function Table<T>({ label, columns, rows, rowKey }: TableProps<T>) {
             <tr key={rowKey(row)}>
               {columns.map(column => (
                 <td key={column.title} className={column.number ? 'number' : ''}>
-                  {column.cell(row)}
+                  {column.render(row)}
                 </td>
               ))}
             </tr>

@@ -20,7 +20,7 @@ export function relativeTime(at: number, now: number): string {
   const distance = Math.abs(seconds)
   if (distance < 10) return 'just now'
   const [unit, size] = units.find(([, size]) => distance >= size) ?? ['second', 1]
-  return relative.format(Math.trunc(seconds / size), unit as Intl.RelativeTimeFormatUnit)
+  return relative.format(Math.trunc(seconds / size), unit)
 }
 
 /** '1 h 04 min', '3 min 20 s', '8 s'. */

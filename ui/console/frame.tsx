@@ -55,7 +55,7 @@ export function Frame() {
   )
 }
 
-let first = true
+let shown: string | null = null
 
 /** A page's heading, with the way back above it. */
 export function PageHead({ title, children, trail }: { title: string; children?: ReactNode; trail?: ReactNode }) {
@@ -66,8 +66,8 @@ export function PageHead({ title, children, trail }: { title: string; children?:
   }, [title])
   useEffect(() => {
     // The first page keeps the focus where the browser put it.
-    if (!first) heading.current?.focus({ preventScroll: true })
-    first = false
+    if (shown !== null && shown !== pathname) heading.current?.focus({ preventScroll: true })
+    shown = pathname
   }, [pathname])
   return (
     <header className="page-head">

@@ -62,7 +62,7 @@ export function HostProvider({ appToken, children }: { appToken: string | null; 
 }
 
 function Inside({ joined, children }: { joined: Joined; children: ReactNode }) {
-  const session = useSyncExternalStore(subscribe, joined.api.session)
+  const session = useSyncExternalStore(subscribe, () => joined.api.session())
   return <Context value={{ ...joined, session }}>{children}</Context>
 }
 

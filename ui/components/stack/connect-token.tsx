@@ -7,7 +7,7 @@ import type { Grant } from '../../../server/http/contract/stack.ts'
 import { Button, Notice, Problem } from '../basics.tsx'
 import { fieldErrors, SelectField, TextField } from '../field.tsx'
 import { Icon } from '../icon.tsx'
-import { useCustody, useRefresh, useStack } from './stack-view.tsx'
+import { finishedGrant, useGrant, useRefresh, useStack } from './stack-view.tsx'
 
 interface Props {
   way: 'grant' | 'paste'
@@ -16,7 +16,10 @@ interface Props {
   onClose: () => void
 }
 
-export function ConnectToken(props: Props) {
+export function ConnectToken(given: Props) {
+  // As it was when the form opened: the token that comes in must not turn "connect" into "replace" under the reader's eyes.
+  const [replacing] = useState(given.replacing)
+  const props = { ...given, replacing }
   return (
     <div className="panel">
       <div className="panel-body">{props.way === 'grant' ? <ByGrant {...props} /> : <ByPaste {...props} />}</div>
@@ -132,20 +135,17 @@ function GrantProgress({
 }) {
   const { onToken } = useStack()
   const refresh = useRefresh()
-  const [over, setOver] = useState(false)
-  const custody = useCustody(over ? false : 1000)
-  const grant = custody.data?.grant?.id === grantId ? custody.data.grant : null
+  const { grant, error } = useGrant(grantId)
   const status = grant?.status ?? 'started'
-  const finished = status === 'revoked' || status === 'revoke_refused' || status === 'failed'
+  const finished = finishedGrant(status)
   const told = useRef(false)
 
   useEffect(() => {
     if (!finished || told.current) return
     told.current = true
-    setOver(true)
     // Whoever connected is proven an admin by the new token: who they are is asked again before what they may see.
     void (status === 'failed' ? Promise.resolve() : (onToken?.() ?? Promise.resolve())).then(refresh)
-  })
+  }, [finished, status, onToken, refresh])
 
   return (
     <>
@@ -171,7 +171,7 @@ function GrantProgress({
           <p>Nothing of yours is kept: Contentstack confirms that the authorization is gone.</p>
         </Notice>
       ) : null}
-      {custody.error ? <Problem error={custody.error} /> : null}
+      <Problem error={error} />
       <div className="row">
         <Button onClick={onClose}>{finished ? 'Close' : 'Stop watching'}</Button>
         {status === 'failed' ? (
@@ -210,7 +210,7 @@ function ByPaste({ replacing, onWay, onClose }: Props) {
         kept, then sealed, and never shown again. Never paste an authtoken: it is a person's, and is refused.
       </p>
       <TextField
-        label="Management token"
+        label="Token"
         type="password"
         autoComplete="off"
         spellCheck={false}

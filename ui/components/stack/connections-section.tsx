@@ -36,21 +36,21 @@ export function ConnectionsSection({ primary = false }: { primary?: boolean }) {
             rows={items}
             rowKey={connection => connection.id}
             columns={[
-              { title: 'State', cell: connection => <ConnectionState connection={connection} /> },
+              { title: 'State', render: connection => <ConnectionState connection={connection} /> },
               {
                 title: 'Connection',
-                cell: connection => (
+                render: connection => (
                   <>
                     {connection.name}
                     <p className="meta">{connection.system}</p>
                   </>
                 )
               },
-              { title: 'Where', cell: connection => <code>{whereabouts(connection.settings)}</code> },
-              { title: 'Checked', cell: connection => <Time at={connection.checkedAt} /> },
+              { title: 'Where', render: connection => <code>{whereabouts(connection.settings)}</code> },
+              { title: 'Checked', render: connection => <Time at={connection.checkedAt} /> },
               {
                 title: 'Actions',
-                cell: connection =>
+                render: connection =>
                   can.configure ? (
                     <Button
                       look="plain"

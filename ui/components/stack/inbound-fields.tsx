@@ -83,11 +83,11 @@ function Columns({ type, connectionId, table, value, onValue }: { type: ContentT
         rows={columns.data.items}
         rowKey={column => column.name}
         columns={[
-          { title: 'Column', cell: column => <code>{column.name}</code> },
-          { title: 'Type', cell: column => column.type },
+          { title: 'Column', render: column => <code>{column.name}</code> },
+          { title: 'Type', render: column => column.type },
           {
             title: 'Goes to',
-            cell: column => (
+            render: column => (
               <select
                 className="input"
                 aria-label={`Field for ${column.name}`}

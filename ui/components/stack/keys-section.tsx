@@ -21,10 +21,10 @@ export function scopeText(scopes: AccessKey['scopes']): string {
 }
 
 export const keyColumns: Column<AccessKey>[] = [
-  { title: 'State', cell: key => <State of={keyStates[key.status]} /> },
+  { title: 'State', render: key => <State of={keyStates[key.status]} /> },
   {
     title: 'Name',
-    cell: key => (
+    render: key => (
       <>
         {key.name}
         <p className="meta">
@@ -33,10 +33,10 @@ export const keyColumns: Column<AccessKey>[] = [
       </>
     )
   },
-  { title: 'May', cell: key => scopeText(key.scopes) },
-  { title: 'Owner', cell: key => key.owner },
-  { title: 'Last used', cell: key => <Time at={key.lastUsedAt} /> },
-  { title: 'Expires', cell: key => (key.expiresAt === null ? <span className="muted">never</span> : <Day at={key.expiresAt} />) }
+  { title: 'May', render: key => scopeText(key.scopes) },
+  { title: 'Owner', render: key => key.owner },
+  { title: 'Last used', render: key => <Time at={key.lastUsedAt} /> },
+  { title: 'Expires', render: key => (key.expiresAt === null ? <span className="muted">never</span> : <Day at={key.expiresAt} />) }
 ]
 
 export function KeysSection() {
@@ -63,7 +63,7 @@ export function KeysSection() {
               ...keyColumns,
               {
                 title: 'Actions',
-                cell: key =>
+                render: key =>
                   can.custody && key.status === 'active' ? (
                     <Button look="plain" aria-label={`Revoke: ${key.name}`} onClick={() => setRevoking(key)}>
                       Revoke
@@ -82,16 +82,16 @@ export function KeysSection() {
       ) : (
         <Waiting label="access keys" />
       )}
-      {revoking ? <Revoke accessKey={revoking} onClose={() => setRevoking(null)} /> : null}
+      {revoking ? <Revoke revoking={revoking} onClose={() => setRevoking(null)} /> : null}
     </section>
   )
 }
 
-function Revoke({ accessKey, onClose }: { accessKey: AccessKey; onClose: () => void }) {
+function Revoke({ revoking, onClose }: { revoking: AccessKey; onClose: () => void }) {
   const { api } = useStack()
   const refresh = useRefresh()
   const revoke = useMutation({
-    mutationFn: () => api.revokeKey(accessKey.id),
+    mutationFn: () => api.revokeKey(revoking.id),
     onSuccess: async () => {
       await refresh()
       onClose()
@@ -101,7 +101,7 @@ function Revoke({ accessKey, onClose }: { accessKey: AccessKey; onClose: () => v
     <Confirm
       open
       onClose={onClose}
-      title={`Revoke ${accessKey.name}?`}
+      title={`Revoke ${revoking.name}?`}
       action="Revoke key"
       danger
       busy={revoke.isPending && 'Revoking…'}
@@ -109,7 +109,7 @@ function Revoke({ accessKey, onClose }: { accessKey: AccessKey; onClose: () => v
       onConfirm={() => revoke.mutate()}
     >
       <p>
-        Scripts that use it are refused from now on. It was last used <Time at={accessKey.lastUsedAt} />, and {accessKey.owner} answers for
+        Scripts that use it are refused from now on. It was last used <Time at={revoking.lastUsedAt} />, and {revoking.owner} answers for
         it. This cannot be undone; a new key can be made.
       </p>
     </Confirm>

@@ -1,6 +1,6 @@
 // Runs: a table of them, and one run watched while it works.
 import { useMutation, useQuery } from '@tanstack/react-query'
-import { useEffect, useState } from 'react'
+import { useState } from 'react'
 import { Link } from 'react-router'
 import type { Run } from '../../../server/http/contract/stack.ts'
 import { Button, count, counted, Empty, Id, Notice, Problem, Progress, Waiting } from '../basics.tsx'
@@ -16,10 +16,10 @@ const causes: Record<Run['cause'], string> = { initial: 'Initial', schedule: 'Sc
 
 export function runColumns(to: (run: Run) => string): Column<Run>[] {
   return [
-    { title: 'State', cell: run => <State of={runStates[run.status]} /> },
+    { title: 'State', render: run => <State of={runStates[run.status]} /> },
     {
       title: 'Run of',
-      cell: run => (
+      render: run => (
         <>
           <Link to={to(run)}>{run.syncName}</Link>
           <p className="meta">{run.stackName}</p>
@@ -28,19 +28,19 @@ export function runColumns(to: (run: Run) => string): Column<Run>[] {
     },
     {
       title: 'Cause',
-      cell: run => (
+      render: run => (
         <>
           {causes[run.cause]}
           {run.causedBy ? <p className="meta">{run.causedBy}</p> : null}
         </>
       )
     },
-    { title: 'Read', number: true, cell: run => (run.total === null ? count(run.read) : `${count(run.read)} of ${count(run.total)}`) },
-    { title: 'Written', number: true, cell: run => count(run.written) },
-    { title: 'Skipped', number: true, cell: run => count(run.skipped) },
-    { title: 'Failed', number: true, cell: run => (run.failed > 0 ? <strong className="tone-bad">{count(run.failed)}</strong> : '0') },
-    { title: 'Began', cell: run => <Time at={run.startedAt ?? run.createdAt} /> },
-    { title: 'Took', number: true, cell: run => (run.startedAt === null ? '–' : <Took run={run} />) }
+    { title: 'Read', number: true, render: run => (run.total === null ? count(run.read) : `${count(run.read)} of ${count(run.total)}`) },
+    { title: 'Written', number: true, render: run => count(run.written) },
+    { title: 'Skipped', number: true, render: run => count(run.skipped) },
+    { title: 'Failed', number: true, render: run => (run.failed > 0 ? <strong className="tone-bad">{count(run.failed)}</strong> : '0') },
+    { title: 'Began', render: run => <Time at={run.startedAt ?? run.createdAt} /> },
+    { title: 'Took', number: true, render: run => (run.startedAt === null ? '–' : <Took run={run} />) }
   ]
 }
 
@@ -94,9 +94,7 @@ function RunProgress({ run, seenAt }: { run: Run; seenAt: number }) {
   const [samples, setSamples] = useState<Sample[]>([])
   const done = settled(run)
   const live = runningRun(run)
-  useEffect(() => {
-    if (run.status === 'running') setSamples(before => addSample(before, { at: seenAt, done }))
-  }, [seenAt, done, run.status])
+  if (run.status === 'running' && seenAt > (samples.at(-1)?.at ?? 0)) setSamples(addSample(samples, { at: seenAt, done }))
   const rate = live ? rateOf(samples) : null
   const left = timeLeft(done, run.total, rate)
 
@@ -212,11 +210,11 @@ function Failures({ run }: { run: Run }) {
           rows={failures.data.items}
           rowKey={record => `${record.key} ${record.locale}`}
           columns={[
-            { title: 'Record', cell: record => <Id value={record.key} /> },
-            { title: 'Entry', cell: record => (record.entryUid ? <Id value={record.entryUid} /> : '–') },
-            { title: 'Locale', cell: record => record.locale },
-            { title: 'Why', cell: record => record.error },
-            { title: 'When', cell: record => <Time at={record.at} /> }
+            { title: 'Record', render: record => <Id value={record.key} /> },
+            { title: 'Entry', render: record => (record.entryUid ? <Id value={record.entryUid} /> : '–') },
+            { title: 'Locale', render: record => record.locale },
+            { title: 'Why', render: record => record.error },
+            { title: 'When', render: record => <Time at={record.at} /> }
           ]}
         />
       ) : failures.error ? (

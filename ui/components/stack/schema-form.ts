@@ -52,8 +52,7 @@ function fieldOf(name: string, property: Schema, required: boolean): SchemaField
     choices,
     // A default makes a field optional to a person, though zod lists it as required in the output's schema.
     required: required && initial === undefined,
-    initial:
-      initial === undefined ? '' : typeof initial === 'object' ? JSON.stringify(initial) : String(initial as string | number | boolean)
+    initial: initial === undefined ? '' : typeof initial === 'string' ? initial : JSON.stringify(initial)
   }
 }
 

@@ -2,7 +2,7 @@
 // decides again on every call; what stands here only spares people buttons that would be refused.
 import { createContext, type ReactNode, useContext } from 'react'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
-import type { Installation } from '../../../server/http/contract/stack.ts'
+import type { Grant, Installation } from '../../../server/http/contract/stack.ts'
 import type { StackApi } from '../../api/stack.ts'
 import { runningRun } from './progress.ts'
 
@@ -41,6 +41,22 @@ export function useRefresh(): () => Promise<void> {
 export function useCustody(everyMs: number | false = false) {
   const { id, api } = useStack()
   return useQuery({ queryKey: [id, 'custody'], queryFn: ({ signal }) => api.custody(signal), refetchInterval: everyMs })
+}
+
+/** One grant followed to its end, also while its own window hides this page. Null until the server knows it. */
+export function useGrant(grantId: string) {
+  const { id, api } = useStack()
+  const query = useQuery({
+    queryKey: [id, 'custody'],
+    queryFn: ({ signal }) => api.custody(signal),
+    refetchInterval: ({ state }) => (state.data?.grant?.id === grantId && finishedGrant(state.data.grant.status) ? false : 1000),
+    refetchIntervalInBackground: true
+  })
+  return { grant: query.data?.grant?.id === grantId ? query.data.grant : null, error: query.error }
+}
+
+export function finishedGrant(status: Grant['status']): boolean {
+  return status === 'revoked' || status === 'revoke_refused' || status === 'failed'
 }
 
 export function useConnections() {

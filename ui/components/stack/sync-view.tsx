@@ -72,8 +72,8 @@ export function SyncView({ syncId }: { syncId: string }) {
                 rows={sync.mapping}
                 rowKey={row => `${row.from} ${row.to}`}
                 columns={[
-                  { title: 'From', cell: row => <code>{row.from}</code> },
-                  { title: 'To', cell: row => <code>{row.to}</code> }
+                  { title: 'From', render: row => <code>{row.from}</code> },
+                  { title: 'To', render: row => <code>{row.to}</code> }
                 ]}
               />
             </details>

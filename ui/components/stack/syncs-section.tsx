@@ -43,7 +43,7 @@ export function SyncsSection({ primary = false }: { primary?: boolean }) {
             label="Syncs"
             rows={items}
             rowKey={sync => sync.id}
-            columns={[...syncColumns(), { title: 'Actions', cell: sync => <SyncActions sync={sync} /> }]}
+            columns={[...syncColumns(), { title: 'Actions', render: sync => <SyncActions sync={sync} /> }]}
           />
         ) : adding ? null : (
           <Empty action={possible ? add : null}>
@@ -72,7 +72,7 @@ export function syncColumns(to?: (sync: Sync) => string): Column<Sync>[] {
   return [
     {
       title: 'State',
-      cell: sync => (
+      render: sync => (
         <>
           <State of={syncStates[sync.state]} />
           {sync.pausedReason ? <p className="meta">{sync.pausedReason}</p> : null}
@@ -81,7 +81,7 @@ export function syncColumns(to?: (sync: Sync) => string): Column<Sync>[] {
     },
     {
       title: 'Sync',
-      cell: sync => (
+      render: sync => (
         <>
           <SyncLink sync={sync} to={to} />
           <p className="meta">{direction(sync)}</p>
@@ -90,7 +90,7 @@ export function syncColumns(to?: (sync: Sync) => string): Column<Sync>[] {
     },
     {
       title: 'Content type, table',
-      cell: sync => (
+      render: sync => (
         <>
           {sync.contentType}
           <p className="meta">
@@ -99,15 +99,15 @@ export function syncColumns(to?: (sync: Sync) => string): Column<Sync>[] {
         </>
       )
     },
-    { title: 'Records', number: true, cell: sync => count(sync.records.synced) },
+    { title: 'Records', number: true, render: sync => count(sync.records.synced) },
     {
       title: 'Failed',
       number: true,
-      cell: sync => (sync.records.failed > 0 ? <strong className="tone-bad">{count(sync.records.failed)}</strong> : '0')
+      render: sync => (sync.records.failed > 0 ? <strong className="tone-bad">{count(sync.records.failed)}</strong> : '0')
     },
     {
       title: 'Last run',
-      cell: sync =>
+      render: sync =>
         sync.lastRun ? (
           <>
             <State of={runLook(sync.lastRun.status)} />

@@ -139,9 +139,9 @@ function CurrentToken({ token }: { token: Token }) {
               rows={token.verification}
               rowKey={row => row.check}
               columns={[
-                { title: 'Result', cell: row => <State of={checkStates[row.result]} /> },
-                { title: 'Check', cell: row => row.check },
-                { title: 'How it is known', cell: row => row.detail }
+                { title: 'Result', render: row => <State of={checkStates[row.result]} /> },
+                { title: 'Check', render: row => row.check },
+                { title: 'How it is known', render: row => row.detail }
               ]}
             />
           </details>
@@ -176,11 +176,11 @@ function History({ tokens }: { tokens: Token[] }) {
         rows={tokens}
         rowKey={token => token.id}
         columns={[
-          { title: 'State', cell: token => <State of={tokenStates[token.status]} /> },
-          { title: 'Name', cell: token => token.name },
-          { title: 'Fingerprint', cell: token => (token.fingerprint ? <Id value={token.fingerprint} /> : '–') },
-          { title: 'Note', cell: token => token.error ?? '' },
-          { title: 'Came', cell: token => <Time at={token.createdAt} /> }
+          { title: 'State', render: token => <State of={tokenStates[token.status]} /> },
+          { title: 'Name', render: token => token.name },
+          { title: 'Fingerprint', render: token => (token.fingerprint ? <Id value={token.fingerprint} /> : '–') },
+          { title: 'Note', render: token => token.error ?? '' },
+          { title: 'Came', render: token => <Time at={token.createdAt} /> }
         ]}
       />
     </details>

@@ -1,11 +1,40 @@
 // The audit log: who did what to what, newest first, append-only.
+import type { AuditEvent } from '../../../server/http/contract/console.ts'
 import { consoleApi } from '../../api/console.ts'
 import { Empty, Id } from '../../components/basics.tsx'
-import { ListOf, useFilters } from '../../components/list.tsx'
+import { type Column, ListOf, useFilters } from '../../components/list.tsx'
 import { Time } from '../../components/time.tsx'
 import { PageHead } from '../frame.tsx'
 import { InstallationFilter } from './filters.tsx'
 import { useList } from './use-list.ts'
+
+const columns: Column<AuditEvent>[] = [
+  { title: 'No.', number: true, render: event => event.seq },
+  { title: 'When', render: event => <Time at={event.at} /> },
+  {
+    title: 'Who',
+    render: event => (
+      <>
+        {event.actor.name}
+        <p className="meta">{event.actor.kind}</p>
+      </>
+    )
+  },
+  { title: 'What', render: event => <code>{event.action}</code> },
+  {
+    title: 'To what',
+    render: event => (
+      <>
+        {event.object.name || event.object.kind}
+        <p className="meta">
+          {event.object.kind} <Id value={event.object.id} />
+        </p>
+      </>
+    )
+  },
+  { title: 'Detail', render: event => <Detail detail={event.detail} /> },
+  { title: 'Organization', render: event => event.organizationName }
+]
 
 export function AuditPage() {
   const { values, set } = useFilters(['installation'])
@@ -23,33 +52,7 @@ export function AuditPage() {
         waitingFor="audit events"
         query={query}
         rowKey={event => event.id}
-        columns={[
-          { title: 'No.', number: true, cell: event => event.seq },
-          { title: 'When', cell: event => <Time at={event.at} /> },
-          {
-            title: 'Who',
-            cell: event => (
-              <>
-                {event.actor.name}
-                <p className="meta">{event.actor.kind}</p>
-              </>
-            )
-          },
-          { title: 'What', cell: event => <code>{event.action}</code> },
-          {
-            title: 'To what',
-            cell: event => (
-              <>
-                {event.object.name || event.object.kind}
-                <p className="meta">
-                  {event.object.kind} <Id value={event.object.id} />
-                </p>
-              </>
-            )
-          },
-          { title: 'Detail', cell: event => <Detail detail={event.detail} /> },
-          { title: 'Organization', cell: event => event.organizationName }
-        ]}
+        columns={columns}
         empty={<Empty>What people and keys do in Quayside will be recorded here.</Empty>}
       />
     </>

@@ -12,7 +12,7 @@ import { useList } from './use-list.ts'
 export const installationColumns: Column<Installation>[] = [
   {
     title: 'State',
-    cell: installation => (
+    render: installation => (
       <>
         <State of={installationLook(installation)} />
         {installation.hold ? <p className="meta">{installation.hold.reason}</p> : null}
@@ -21,7 +21,7 @@ export const installationColumns: Column<Installation>[] = [
   },
   {
     title: 'Stack',
-    cell: installation => (
+    render: installation => (
       <>
         <Link to={`/installations/${installation.id}`}>{installation.stackName || 'Unnamed stack'}</Link>
         <p className="meta">
@@ -30,19 +30,20 @@ export const installationColumns: Column<Installation>[] = [
       </>
     )
   },
-  { title: 'API key', cell: installation => <Id value={installation.stackApiKey} /> },
+  { title: 'API key', render: installation => <Id value={installation.stackApiKey} /> },
   {
     title: 'Token',
-    cell: installation => (installation.token ? <State of={tokenLook(installation.token.status)} /> : <span className="muted">none</span>)
+    render: installation => (installation.token ? <State of={tokenLook(installation.token.status)} /> : <span className="muted">none</span>)
   },
-  { title: 'Active syncs', number: true, cell: installation => count(installation.syncs.active) },
-  { title: 'Paused', number: true, cell: installation => count(installation.syncs.paused) },
+  { title: 'Active syncs', number: true, render: installation => count(installation.syncs.active) },
+  { title: 'Paused', number: true, render: installation => count(installation.syncs.paused) },
   {
     title: 'Failing',
     number: true,
-    cell: installation => (installation.syncs.failing > 0 ? <strong className="tone-bad">{count(installation.syncs.failing)}</strong> : '0')
+    render: installation =>
+      installation.syncs.failing > 0 ? <strong className="tone-bad">{count(installation.syncs.failing)}</strong> : '0'
   },
-  { title: 'Installed', cell: installation => <Time at={installation.createdAt} /> }
+  { title: 'Installed', render: installation => <Time at={installation.createdAt} /> }
 ]
 
 export function InstallationsPage() {

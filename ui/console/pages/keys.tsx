@@ -1,12 +1,18 @@
 // Every access key of the person's organizations. Keys are made and revoked on the page of their installation.
 import { Link } from 'react-router'
+import type { AccessKey } from '../../../server/http/contract/stack.ts'
 import { consoleApi } from '../../api/console.ts'
 import { Empty } from '../../components/basics.tsx'
-import { ListOf, useFilters } from '../../components/list.tsx'
+import { type Column, ListOf, useFilters } from '../../components/list.tsx'
 import { keyColumns } from '../../components/stack/keys-section.tsx'
 import { PageHead } from '../frame.tsx'
 import { InstallationFilter } from './filters.tsx'
 import { useList } from './use-list.ts'
+
+const columns: Column<AccessKey>[] = [
+  ...keyColumns,
+  { title: 'Stack', render: key => <Link to={`/installations/${key.installationId}`}>{key.stackName}</Link> }
+]
 
 export function KeysPage() {
   const { values, set } = useFilters(['installation'])
@@ -26,7 +32,7 @@ export function KeysPage() {
         waitingFor="access keys"
         query={query}
         rowKey={key => key.id}
-        columns={[...keyColumns, { title: 'Stack', cell: key => <Link to={`/installations/${key.installationId}`}>{key.stackName}</Link> }]}
+        columns={columns}
         empty={
           <Empty
             action={

@@ -1,14 +1,15 @@
 // What needs somebody now, first; then what is under way. An empty first part is the good news and says so.
 import { Link } from 'react-router'
+import type { Sync } from '../../../server/http/contract/stack.ts'
 import { consoleApi } from '../../api/console.ts'
 import { Empty, Notice, Problem, Waiting } from '../../components/basics.tsx'
-import { Table } from '../../components/list.tsx'
+import { type Column, Table } from '../../components/list.tsx'
 import { installationLook, State, syncStates } from '../../components/state.tsx'
 import { runningRun } from '../../components/stack/progress.ts'
 import { runColumns } from '../../components/stack/runs.tsx'
 import { direction } from '../../components/stack/syncs-section.tsx'
 import { PageHead } from '../frame.tsx'
-import { needs } from './needs.ts'
+import { type Need, needs } from './needs.ts'
 import { useList } from './use-list.ts'
 
 export function OverviewPage() {
@@ -57,13 +58,24 @@ export function OverviewPage() {
   )
 }
 
-function Needs({
-  installations,
-  syncs
-}: {
-  installations: ReturnType<typeof needs>
-  syncs: Awaited<ReturnType<typeof consoleApi.syncs>>['items']
-}) {
+const needColumns: Column<Need>[] = [
+  { title: 'State', render: ({ installation }) => <State of={installationLook(installation)} /> },
+  {
+    title: 'Stack',
+    render: ({ installation }) => <Link to={`/installations/${installation.id}`}>{installation.stackName || installation.stackApiKey}</Link>
+  },
+  { title: 'What happened', render: ({ why }) => why },
+  { title: 'What to do', render: ({ remedy }) => remedy }
+]
+
+const failingColumns: Column<Sync>[] = [
+  { title: 'State', render: sync => <State of={syncStates[sync.state]} /> },
+  { title: 'Sync', render: sync => <Link to={`/installations/${sync.installationId}/syncs/${sync.id}`}>{sync.name}</Link> },
+  { title: 'Direction', render: sync => direction(sync) },
+  { title: 'Failed records', number: true, render: sync => sync.records.failed }
+]
+
+function Needs({ installations, syncs }: { installations: Need[]; syncs: Sync[] }) {
   if (installations.length === 0 && syncs.length === 0)
     return <Notice tone="good" title="Nothing needs you. Every token works and every sync goes on." />
   return (
@@ -73,32 +85,10 @@ function Needs({
           label="Installations that need somebody"
           rows={installations}
           rowKey={({ installation }) => installation.id}
-          columns={[
-            { title: 'State', cell: ({ installation }) => <State of={installationLook(installation)} /> },
-            {
-              title: 'Stack',
-              cell: ({ installation }) => (
-                <Link to={`/installations/${installation.id}`}>{installation.stackName || installation.stackApiKey}</Link>
-              )
-            },
-            { title: 'What happened', cell: ({ why }) => why },
-            { title: 'What to do', cell: ({ remedy }) => remedy }
-          ]}
+          columns={needColumns}
         />
       ) : null}
-      {syncs.length > 0 ? (
-        <Table
-          label="Syncs that fail"
-          rows={syncs}
-          rowKey={sync => sync.id}
-          columns={[
-            { title: 'State', cell: sync => <State of={syncStates[sync.state]} /> },
-            { title: 'Sync', cell: sync => <Link to={`/installations/${sync.installationId}/syncs/${sync.id}`}>{sync.name}</Link> },
-            { title: 'Direction', cell: sync => direction(sync) },
-            { title: 'Failed records', number: true, cell: sync => sync.records.failed }
-          ]}
-        />
-      ) : null}
+      {syncs.length > 0 ? <Table label="Syncs that fail" rows={syncs} rowKey={sync => sync.id} columns={failingColumns} /> : null}
     </>
   )
 }

@@ -32,10 +32,10 @@ function SyncList() {
       rows={syncs.data.items}
       rowKey={sync => sync.id}
       columns={[
-        { title: 'State', cell: sync => <State of={syncStates[sync.state]} /> },
-        { title: 'Sync', cell: sync => sync.name },
-        { title: 'Direction', cell: sync => direction(sync) },
-        { title: 'Last run', cell: sync => (sync.lastRun ? <Time at={sync.lastRun.finishedAt} none="under way" /> : 'none yet') }
+        { title: 'State', render: sync => <State of={syncStates[sync.state]} /> },
+        { title: 'Sync', render: sync => sync.name },
+        { title: 'Direction', render: sync => direction(sync) },
+        { title: 'Last run', render: sync => (sync.lastRun ? <Time at={sync.lastRun.finishedAt} none="under way" /> : 'none yet') }
       ]}
     />
   )

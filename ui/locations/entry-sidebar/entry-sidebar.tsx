@@ -85,9 +85,9 @@ function SavedEntry({ entry, uid, typing }: { entry: HostEntry; uid: string; typ
             <Button look="primary" busy={sync.isPending && 'Asking…'} onClick={() => sync.mutate()}>
               Sync now
             </Button>
-            <span className="meta" role="status">
+            <output className="meta">
               {sync.data ? (sync.data.queued > 0 ? `${counted(sync.data.queued, 'sync')} asked.` : 'Already waiting to be synced.') : ''}
-            </span>
+            </output>
           </div>
           <Problem error={sync.error} />
         </>
@@ -105,7 +105,7 @@ function Headline({ status, entry, typing }: { status: EntryStatus; entry: HostE
       <Icon name={icon} className={icon === 'turning' ? 'spin' : ''} />
       <div>
         <h2 className="sidebar-title">
-          <span role="status">{word}</span>
+          <output>{word}</output>
         </h2>
         <p className="meta">
           {entry.locale}

@@ -87,8 +87,9 @@ export function createBudget(database: Database): Budget {
         gate.slice = slice
         const ahead = slice.start - performance.now()
         if (ahead > 0) await wait(Math.ceil(ahead))
-        // A refusal may have thrown the slice away, and somebody may have given up, while it was waited for.
-        if (gate.slice !== slice) continue
+        // While it was waited for, a refusal may have thrown the slice away, somebody may have given up, or this process may have been
+        // held up for so long that the slot would now stand too close to the next one.
+        if (gate.slice !== slice || performance.now() > slice.end) continue
         const next = firstOf(gate)
         if (!next) continue
         slice.slots -= 1

@@ -197,6 +197,7 @@ function rolesOf(world: World, stack: Stack): Record<string, unknown>[] {
     users: Object.keys(stack.members).filter(uid => roleIn(world, stack, uid) === role),
     roles: [],
     rules: [],
-    stack: { api_key: stack.apiKey }
+    // The platform's sample has the stack in each role: from there alone a management token learns its name.
+    stack: stackShape(stack)
   }))
 }

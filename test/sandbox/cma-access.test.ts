@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { shopApiKey } from '../../sandbox/world/built-in.ts'
+import { blogApiKey, shopApiKey } from '../../sandbox/world/built-in.ts'
 import { entryUid } from '../../sandbox/world/built-in-entries.ts'
 import type { OAuthToken } from '../../sandbox/world/model.ts'
 import { ada, comeBack, dora, edda, harbourPublishing, leave, otto, sara } from '../../sandbox/world/people.ts'
@@ -258,6 +258,12 @@ describe('what each may do', () => {
       await outcome('POST', `${products}/${entryUid('product', 'Rope')}/publish`, app, { entry: { environments: ['production'] } })
     ).toEqual([403, 162])
     expect(await outcome('GET', products, { ...oauthApp(['cm.entries.management:read'], shopApiKey) })).toEqual([401, 105])
+  })
+
+  it('shows in each role the stack it belongs to, its name included', async () => {
+    const { roles } = (await cma.call('GET', '/roles', cma.token())).body
+    const names = roles.map(({ stack }: { stack: { name: string; api_key: string } }) => [stack.name, stack.api_key])
+    expect(names).toEqual(Array.from({ length: 4 }, () => ['Blog EU', blogApiKey]))
   })
 
   it('names the roles with their people, without those who left', async () => {

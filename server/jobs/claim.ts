@@ -63,6 +63,8 @@ async function claimOnSqlite(db: Db, { lane, limit, leaseSeconds, after, until }
   return rows
 }
 
+// The head of a key never has a higher id than the job, so `<=` says the same as `=`; but of `=` PostgreSQL expects so few rows that
+// it sorts all that waits in a group instead of walking job_due to the limit (20,000 waiting: 87 ms a claim against 1 ms).
 async function claimOnPostgres(db: Db, { lane, limit, leaseSeconds, after, until }: Claim): Promise<ClaimedJob[]> {
   const now = nowExpression(db)
   const { rows } = await sql<ClaimedJob>`
@@ -81,7 +83,7 @@ async function claimOnPostgres(db: Db, { lane, limit, leaseSeconds, after, until
           select due.id, due.group_id, due.run_at from job as due
           where due.state = 'ready' and due.lane = ${lane} and due.group_id = turn.group_id and due.run_at <= ${until ?? now}
             and (due.key is null
-              or due.id = (select head.id from job as head where head.key = due.key and head.finished_at is null order by head.id limit 1))
+              or due.id <= (select head.id from job as head where head.key = due.key and head.finished_at is null order by head.id limit 1))
           order by due.run_at, due.id
           limit ${limit}
           for update skip locked

@@ -31,8 +31,7 @@ export async function enqueueMany(db: Db, jobs: readonly NewJob[]): Promise<numb
   let count = 0
   // SQLite takes 32,766 parameters a statement, a job is 11.
   for (let start = 0; start < jobs.length; start += 500) count += (await insert(db, jobs.slice(start, start + 500))).length
-  // Without fresh statistics PostgreSQL plans the claim for an empty table (reference: job queue, ANALYZE after bulk enqueue).
-  if (jobs.length >= 2_000 && dialectOf(db) === 'postgres') await sql`analyze job`.execute(db)
+  if (jobs.length >= 2_000) await refreshStatistics(db)
   ring(db)
   return count
 }
@@ -115,6 +114,14 @@ export async function pruneJobs(db: Db, before: { finished: number; dead: number
     count += Number(numDeletedRows)
     if (Number(numDeletedRows) < slice) return count
   }
+}
+
+/**
+ * Without fresh statistics PostgreSQL plans the claim for the table as it was when it was small. Its own
+ * autovacuum looks once a minute at best. SQLite's plan does not hang on statistics.
+ */
+export async function refreshStatistics(db: Db): Promise<void> {
+  if (dialectOf(db) === 'postgres') await sql`analyze job`.execute(db)
 }
 
 /**

@@ -7,7 +7,7 @@ import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { type ClaimedJob, claimJobs, type Ending, recoverJobs, renewLeases } from './claim.ts'
 import { asTheKindSays, type JobKind, type JobResult, type Lane, lanes, retryDelaySeconds } from './job.ts'
-import { pruneJobs } from './queue.ts'
+import { pruneJobs, refreshStatistics } from './queue.ts'
 import { tick } from './scheduler.ts'
 import { createSettler } from './settler.ts'
 import { listen, listenToPostgres } from './wake.ts'
@@ -49,7 +49,8 @@ interface Running {
 
 const abandonMs = 5_000
 const unknownKindMs = 30_000
-const hourMs = 3_600_000
+const minuteMs = 60_000
+const hourMs = 60 * minuteMs
 const dayMs = 24 * hourMs
 
 export function createWorker(options: WorkerOptions): Worker {
@@ -216,6 +217,7 @@ export function createWorker(options: WorkerOptions): Worker {
   const housekeeping = [
     every((leaseSeconds * 1000) / 3, () => recoverJobs(db)),
     every(1_000, () => tick(db)),
+    every(minuteMs, () => refreshStatistics(db)),
     every(hourMs, () => pruneJobs(db, { finished: Date.now() - dayMs, dead: Date.now() - 90 * dayMs }))
   ]
 

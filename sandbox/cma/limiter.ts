@@ -12,6 +12,9 @@ export interface Verdict {
 
 export type Limiter = (organization: string, lane: Lane) => Verdict
 
+/** Said while the limits are off: a client that paces itself by the header must not go on at the old one. */
+const unlimited = 1_000_000
+
 interface Counted {
   /** `fixed`: start of the window and its count. */
   windowStart: number
@@ -27,8 +30,8 @@ export function createLimiter(context: Pick<SandboxContext, 'clock' | 'plays' | 
   const counters = new Map<string, Counted>()
 
   return (organization, lane) => {
+    if (context.limits.off) return { admitted: true, limit: unlimited, remaining: unlimited }
     const limit = context.limits[lane]
-    if (context.limits.off) return { admitted: true, limit, remaining: limit }
     const now = context.clock.now()
     const id = `${organization}/${lane}`
     const known = counters.get(id)

@@ -1,0 +1,56 @@
+// `npm run bench`: runs the cases one after the other and prints what they found, as a table or (--json) one JSON object a line.
+// Judges nothing: numbers and how they are read stand in README.md.
+import { parseArgs } from 'node:util'
+import { inboundWrites } from './inbound.ts'
+import { liveLatency } from './live.ts'
+import { outboundInitial } from './outbound.ts'
+import { type Case, tableLine } from './result.ts'
+import { webhookAck } from './webhook-ack.ts'
+
+// Proxies are for the world outside: everything here is loopback.
+for (const name of ['NO_PROXY', 'no_proxy']) process.env[name] = 'localhost,127.0.0.1,::1'
+
+const cases: Case[] = [
+  outboundInitial(1_000),
+  outboundInitial(10_000),
+  inboundWrites('fixed'),
+  inboundWrites('sliding'),
+  inboundWrites('bucket'),
+  webhookAck,
+  liveLatency
+]
+
+const usage = `npm run bench -- [--json] [--only CASE] [--profile DIR]
+  --json         one JSON object a line
+  --only CASE    this case, or all whose names begin so
+  --profile DIR  the server's processes leave their CPU profiles there
+Cases:
+${cases.map(({ name, about }) => `  ${name.padEnd(24)} ${about}`).join('\n')}`
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      json: { type: 'boolean', default: false },
+      only: { type: 'string' },
+      profile: { type: 'string' },
+      help: { type: 'boolean', default: false }
+    }
+  })
+  if (values.help) return console.log(usage)
+  const { only } = values
+  const exact = cases.filter(({ name }) => name === only)
+  const chosen = only === undefined ? cases : exact.length > 0 ? exact : cases.filter(({ name }) => name.startsWith(only))
+  if (chosen.length === 0) throw new Error(`There is no case "${only}".\n\n${usage}`)
+  if (!values.json) console.log(`Node ${process.version}, ${process.platform} ${process.arch}; what each figure means: bench/README.md`)
+  for (const one of chosen) {
+    if (!values.json) console.log(`… ${one.name}`)
+    for (const found of await one.run({ profileDirectory: values.profile })) {
+      console.log(values.json ? JSON.stringify(found) : tableLine(found))
+    }
+  }
+}
+
+await main().catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : error)
+  process.exitCode = 1
+})

@@ -5,6 +5,7 @@ import { sql } from 'kysely'
 import { type Db, dialectOf } from '../database/database.ts'
 import { newId } from '../database/id.ts'
 import type { Row } from '../database/schema.ts'
+import type { Log } from '../log.ts'
 import type { Vault } from '../vault/vault.ts'
 
 export interface Actor {
@@ -25,10 +26,12 @@ export interface NewAuditEvent {
 
 type Marks = Pick<Vault, 'mac'>
 
-/** Call it inside the act's transaction, as its last statement. */
+/** Call it inside the act's transaction, as its last statement. Without one it opens its own: the lock must outlive the insert. */
 export async function appendAudit(trx: Db, vault: Marks, event: NewAuditEvent): Promise<void> {
+  if (!trx.isTransaction) return await trx.transaction().execute(async own => await appendAudit(own, vault, event))
   // SQLite has one writer at a time; PostgreSQL needs telling that heads of one organization follow each other.
-  if (dialectOf(trx) === 'postgres') await sql`select pg_advisory_xact_lock(hashtextextended(${`audit ${event.organizationId}`}, 0))`.execute(trx)
+  if (dialectOf(trx) === 'postgres')
+    await sql`select pg_advisory_xact_lock(hashtextextended(${`audit ${event.organizationId}`}, 0))`.execute(trx)
   const head = await trx
     .selectFrom('audit_event')
     .select(['seq', 'mac'])
@@ -88,6 +91,24 @@ export async function verifyAudit(db: Db, vault: Marks, organizationId: string, 
   }
   if (anchor && anchor.seq > seq) return { ok: false, seq: seq + 1, reason: 'the end of the history was cut off' }
   return { ok: true, count: seq, head: previous }
+}
+
+/**
+ * Writes every organization's head into the log, outside the database, where it can be given back to verifyAudit: what is cut off or
+ * rewritten behind it shows. To be called now and then.
+ */
+export async function anchorAudit(db: Db, log: Log): Promise<void> {
+  const heads = await db
+    .selectFrom('audit_event as head')
+    .select(['organization_id', 'seq', 'mac'])
+    .where('seq', '=', eb =>
+      eb
+        .selectFrom('audit_event')
+        .select(eb => eb.fn.max('seq').as('seq'))
+        .whereRef('audit_event.organization_id', '=', 'head.organization_id')
+    )
+    .execute()
+  for (const { organization_id: organizationId, seq, mac } of heads) log.info({ organizationId, seq, mac }, 'audit anchor')
 }
 
 /** Newest first. `before` = the last id of the page before. */

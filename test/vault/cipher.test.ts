@@ -103,8 +103,7 @@ describe('the key ring', () => {
   ])('refuses %s, names the remedy and shows no key', (_, text) => {
     const refusal = refusalOf(() => parseKeyRing(text))
     expect(refusal).toMatchObject({ code: 'invalid', remedy: expect.stringContaining('keys new') })
-    const keys = text.split('
-').map(line => line.split(':').at(-1) ?? '')
+    const keys = text.split('\n').map(line => line.split(':').at(-1) ?? '')
     expect(keys.filter(key => key.length > 20 && refusal?.message?.includes(key))).toEqual([])
   })
 })

@@ -143,7 +143,7 @@ function Picture({ apiKey, userUid }: { apiKey: string; userUid: string }) {
             title="Authtoken"
             detail={`Names ${name}. Scripts that use it act as ${name}.`}
             of={authtoken}
-            none={`${name} has not logged in since the sandbox started.`}
+            none={`${name} holds no authtoken.`}
           />
           {authorizations.map(({ uid, app, scopes, revokedAt, createdAt }) => (
             <div className="held" key={uid}>

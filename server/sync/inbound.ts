@@ -157,7 +157,9 @@ async function writeRecord(
     await intend(db, sync, { locale, key: record.key, entryUid: null, hash, expected: null })
     return await create(work, record, fields)
   } catch (error) {
-    if (isAppError(error, 'invalid') || isAppError(error, 'conflict')) return { error: refusalWords(error) }
+    // An abort carries whatever reason its giver chose: that is never the record's fault.
+    if (work.signal.aborted) throw error
+    if (isAppError(error, 'invalid') || (isAppError(error, 'conflict') && cmaErrorOf(error))) return { error: refusalWords(error) }
     if (isAppError(error, 'upstream') && (cmaErrorOf(error)?.status ?? 0) >= 500 && work.lastTry) return { error: error.message }
     throw error
   }

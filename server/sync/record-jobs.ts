@@ -1,8 +1,9 @@
 // What makes a record move: a webhook, a person's "Sync now", or a run that found somebody else at it. Jobs carry ids, never
 // payloads; of one entry they go one after the other, and several that wait for the same thing are one.
 import type { Db } from '../database/database.ts'
-import { enqueueMany } from '../jobs/queue.ts'
 import { installationById } from '../installations/installation.ts'
+import type { NewJob } from '../jobs/job.ts'
+import { enqueueMany } from '../jobs/queue.ts'
 import { localesOf, type SyncRow } from './sync.ts'
 
 export const recordJobKind = 'sync.record'
@@ -22,16 +23,58 @@ export interface RecordJob {
 /** Jobs of one entry go in order: (link set, record). */
 export const recordKey = (sync: Pick<SyncRow, 'link_set_id'>, entryUid: string): string => `${sync.link_set_id}:${entryUid}`
 
+export interface ChangedRecord {
+  installationId: string
+  contentType: string
+  entryUid: string
+  /** null: in all locales. */
+  locale: string | null
+  branch: string
+  cause: string
+}
+
 /**
  * One job per active outbound sync that cares; returns how many syncs were woken. In the caller's transaction.
  * `locale` null (an entry gone altogether) or the master's concerns every locale that the entry is linked in:
  * fields that are not localized follow the master, and fallbacks come and go with it.
  */
-export async function syncJobsForRecord(
-  trx: Db,
-  record: { installationId: string; contentType: string; entryUid: string; locale: string | null; branch: string; cause: string }
-): Promise<number> {
-  return await wake(trx, record, { lane: 'live', cause: record.cause })
+export async function syncJobsForRecord(trx: Db, record: ChangedRecord): Promise<number> {
+  return (await syncJobsForRecords(trx, [record]))[0] ?? 0
+}
+
+/** The same for many, put in at once: keys are locked in one order. Returns the count for each. */
+export async function syncJobsForRecords(trx: Db, records: readonly ChangedRecord[]): Promise<number[]> {
+  const syncsOf = remembered(
+    (record: ChangedRecord) => `${record.installationId} ${record.branch} ${record.contentType}`,
+    record => listeners(trx, record)
+  )
+  const masterOf = remembered(
+    (id: string) => id,
+    async id => (await installationById(trx, id)).master_locale
+  )
+  const jobs: NewJob[] = []
+  const woken: number[] = []
+  for (const record of records) {
+    const syncs = await syncsOf(record)
+    const found =
+      syncs.length === 0
+        ? []
+        : await recordJobs(trx, syncs, await masterOf(record.installationId), record, { lane: 'live', cause: record.cause })
+    jobs.push(...found.flat())
+    woken.push(found.filter(ofSync => ofSync.length > 0).length)
+  }
+  await enqueueMany(trx, jobs)
+  return woken
+}
+
+function remembered<In, Out>(keyOf: (input: In) => string, find: (input: In) => Promise<Out>): (input: In) => Promise<Out> {
+  const known = new Map<string, Promise<Out>>()
+  return async input => {
+    const key = keyOf(input)
+    const found = known.get(key) ?? find(input)
+    known.set(key, found)
+    return await found
+  }
 }
 
 /** The same at once and for good: a person asks, so even what looks unchanged is written again. */
@@ -39,37 +82,47 @@ export async function syncNow(
   trx: Db,
   record: { installationId: string; contentType: string; entryUid: string; locale: string; branch: string; personName: string }
 ): Promise<number> {
-  return await wake(trx, record, { lane: 'people', cause: `person ${record.personName}`, force: true })
+  const syncs = await listeners(trx, record)
+  if (syncs.length === 0) return 0
+  const master = (await installationById(trx, record.installationId)).master_locale
+  const found = await recordJobs(trx, syncs, master, record, { lane: 'people', cause: `person ${record.personName}`, force: true })
+  await enqueueMany(trx, found.flat())
+  return found.filter(ofSync => ofSync.length > 0).length
+}
+
+interface How {
+  lane: 'people' | 'live' | 'backfill'
+  cause: string
+  force?: boolean
 }
 
 export async function enqueueRecords(
   trx: Db,
   sync: SyncRow,
   records: readonly { entryUid: string; locale: string }[],
-  how: { lane: 'people' | 'live' | 'backfill'; cause: string; force?: boolean }
+  how: How
 ): Promise<void> {
-  if (records.length === 0) return
   await enqueueMany(
     trx,
-    records.map(({ entryUid, locale }) => ({
-      kind: recordJobKind,
-      lane: how.lane,
-      payload: { syncId: sync.id, entryUid, locale, cause: how.cause, ...(how.force ? { force: true } : {}) } satisfies RecordJob,
-      key: recordKey(sync, entryUid),
-      group: sync.installation_id,
-      maxAttempts: recordAttempts,
-      // A person's wish is not swallowed by a webhook's job that would skip what is unchanged.
-      uniqueKey: `${sync.id}:${entryUid}:${locale}${how.force ? ':now' : ''}`
-    }))
+    records.map(record => recordJob(sync, record, how))
   )
 }
 
-async function wake(
-  trx: Db,
-  record: { installationId: string; contentType: string; entryUid: string; locale: string | null; branch: string },
-  how: { lane: 'people' | 'live'; cause: string; force?: boolean }
-): Promise<number> {
-  const syncs = await trx
+function recordJob(sync: SyncRow, { entryUid, locale }: { entryUid: string; locale: string }, how: How): NewJob {
+  return {
+    kind: recordJobKind,
+    lane: how.lane,
+    payload: { syncId: sync.id, entryUid, locale, cause: how.cause, ...(how.force ? { force: true } : {}) } satisfies RecordJob,
+    key: recordKey(sync, entryUid),
+    group: sync.installation_id,
+    maxAttempts: recordAttempts,
+    // A person's wish is not swallowed by a webhook's job that would skip what is unchanged.
+    uniqueKey: `${sync.id}:${entryUid}:${locale}${how.force ? ':now' : ''}`
+  }
+}
+
+async function listeners(trx: Db, record: { installationId: string; contentType: string; branch: string }): Promise<SyncRow[]> {
+  return await trx
     .selectFrom('sync')
     .selectAll()
     .where('installation_id', '=', record.installationId)
@@ -78,9 +131,17 @@ async function wake(
     .where('direction', '=', 'outbound')
     .where('state', '=', 'active')
     .execute()
-  if (syncs.length === 0) return 0
-  const master = (await installationById(trx, record.installationId)).master_locale
-  let woken = 0
+}
+
+/** Per sync, the jobs that the change means for it. */
+async function recordJobs(
+  trx: Db,
+  syncs: readonly SyncRow[],
+  master: string,
+  record: { entryUid: string; locale: string | null },
+  how: How
+): Promise<NewJob[][]> {
+  const jobs: NewJob[][] = []
   for (const sync of syncs) {
     const scope = localesOf(sync)
     const locales = new Set(record.locale === null ? [] : [record.locale])
@@ -88,15 +149,9 @@ async function wake(
       for (const locale of await linkedLocales(trx, sync, record.entryUid)) locales.add(locale)
     }
     const wanted = [...locales].filter(locale => scope.length === 0 || scope.includes(locale))
-    await enqueueRecords(
-      trx,
-      sync,
-      wanted.map(locale => ({ entryUid: record.entryUid, locale })),
-      how
-    )
-    if (wanted.length > 0) woken += 1
+    jobs.push(wanted.map(locale => recordJob(sync, { entryUid: record.entryUid, locale }, how)))
   }
-  return woken
+  return jobs
 }
 
 async function linkedLocales(trx: Db, sync: SyncRow, entryUid: string): Promise<string[]> {

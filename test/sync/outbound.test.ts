@@ -136,7 +136,7 @@ forEachDatabase(open => {
       await stage.db
         .insertInto('link')
         .values({
-          ...(await blank(sync!)),
+          ...blankLink(sync!, { locale: '', external_id: '', entry_uid: '' }, Date.now()),
           locale,
           external_id: key!,
           entry_uid: entryUid,
@@ -312,13 +312,14 @@ forEachDatabase(open => {
       await stage.createOne({ contentTypes: ['author'] })
       const worker = stage.worker()
       const [key] = [...stage.entries('author')]
-      await webhook(key!.split(':')[0]!, key!.split(':')[1]!)
+      const [uid, locale] = key!.split(':') as [string, string]
+      await webhook(uid, locale)
       await worker.drain()
       stage.sql('drop table author')
-      await stage.cms('PUT', `/content_types/author/entries/${key!.split(':')[0]}?locale=${key!.split(':')[1]}`, {
+      await stage.cms('PUT', `/content_types/author/entries/${uid}?locale=${locale}`, {
         entry: { title: 'After the drop' }
       })
-      await webhook(key!.split(':')[0]!, key!.split(':')[1]!)
+      await webhook(uid, locale)
       await worker.drain({ until: Date.now() + 3_600_000 })
       expect(stage.rows('author').get(key!)?.['title']).toBe('After the drop')
     })

@@ -11,7 +11,6 @@ import type { Actor } from '../../server/audit/audit.ts'
 import type { Database, Db } from '../../server/database/database.ts'
 import type { Row } from '../../server/database/schema.ts'
 import { type CredentialDeps, stackFor } from '../../server/installations/credentials.ts'
-import type { Installation } from '../../server/installations/installation.ts'
 import { createWorker, type Worker, type WorkerOptions } from '../../server/jobs/worker.ts'
 import { silentLog } from '../../server/log.ts'
 import { createConnection } from '../../server/sync/connections.ts'
@@ -103,7 +102,7 @@ export async function openStage(database: Database, options: SandboxOptions = {}
     },
     create: sync =>
       createSyncs(db, deps, {
-        installation: installation as Installation,
+        installation,
         actor: person,
         sync: { direction: 'outbound', connectionId: connection.id, contentTypes: ['article'], target: '', ...sync }
       }),

@@ -1,26 +1,22 @@
 // The `quayside` command. One file per command in cli/; each talks to the running server, so that SQLite keeps one process and
 // every act leaves its audit event. Exit 0 = done, 1 = refused (said on stderr), 2 = not understood.
-import { cac } from 'cac'
+import { Command, CommanderError } from 'commander'
 import { accessKeyCommands } from './cli/access-keys.ts'
 import { installationCommands } from './cli/installations.ts'
 import { keyCommands } from './cli/keys.ts'
 import { isAppError } from './errors.ts'
 
-const cli = cac('quayside')
-keyCommands(cli)
-installationCommands(cli)
-accessKeyCommands(cli)
-cli.help()
+const program = new Command('quayside').description("Quayside's command line, beside a running server").exitOverride().showHelpAfterError()
+keyCommands(program)
+installationCommands(program)
+accessKeyCommands(program)
 
 try {
-  cli.parse(process.argv, { run: false })
-  if (cli.matchedCommand) await cli.runMatchedCommand()
-  else if (!cli.options.help) {
-    cli.outputHelp()
-    process.exitCode = 2
-  }
+  await program.parseAsync()
 } catch (error) {
-  const remedy = isAppError(error) && error.remedy ? `\n${error.remedy}` : ''
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}${remedy}\n`)
-  process.exitCode = isAppError(error) ? 1 : 2
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2
+  else if (isAppError(error)) {
+    process.stderr.write(`${[error.message, ...Object.values(error.fields ?? {}).flat(), error.remedy].filter(Boolean).join('\n')}\n`)
+    process.exitCode = 1
+  } else throw error
 }

@@ -27,7 +27,11 @@ export async function askServer<T>(method: 'GET' | 'POST' | 'DELETE', path: stri
   const answer: unknown = await response.json()
   if (response.ok) return answer as T
   const { error } = answer as Problem
-  throw new AppError(error.code, error.message, { ...(error.remedy === undefined ? {} : { remedy: error.remedy }) })
+  const { remedy, fields } = error
+  throw new AppError(error.code, error.message, {
+    ...(remedy === undefined ? {} : { remedy }),
+    ...(fields === undefined ? {} : { fields })
+  })
 }
 
 /** A table for people, JSON for programs. */

@@ -1,11 +1,13 @@
+import pg from 'pg'
 import { afterEach, describe, expect, it } from 'vitest'
 import { blogApiKey } from '../../sandbox/world/built-in.ts'
-import { hold, release } from '../../server/jobs/queue.ts'
 import { blankLink } from '../../server/sync/links.ts'
 import { syncJobsForRecord, syncNow } from '../../server/sync/record-jobs.ts'
-import { cancelRun, startRun, startRunBy } from '../../server/sync/runs.ts'
-import { pauseSync, resumeSync, type SyncRow } from '../../server/sync/sync.ts'
-import { forEachDatabase } from '../support/databases.ts'
+import { startRunBy } from '../../server/sync/runs.ts'
+import { pauseSync, type SyncRow } from '../../server/sync/sync.ts'
+import { createConnection } from '../../server/sync/connections.ts'
+import { closePools } from '../../server/connectors/sql/postgres.ts'
+import { forEachDatabase, freshPostgres } from '../support/databases.ts'
 import { openStage, person, plantAuthors, type Stage } from './stage.ts'
 
 forEachDatabase(open => {
@@ -306,115 +308,61 @@ forEachDatabase(open => {
     })
   })
 
-  describe('trouble', () => {
-    it('makes the table again when somebody dropped it', async () => {
-      await begin()
-      await stage.createOne({ contentTypes: ['author'] })
-      const worker = stage.worker()
-      const [key] = [...stage.entries('author')]
-      const [uid, locale] = key!.split(':') as [string, string]
-      await webhook(uid, locale)
-      await worker.drain()
-      stage.sql('drop table author')
-      await stage.cms('PUT', `/content_types/author/entries/${uid}?locale=${locale}`, {
-        entry: { title: 'After the drop' }
+  it('ends like the stack when people edit, delete and publish hints in a storm while the first run is under way', async () => {
+    await begin()
+    plantAuthors(stage.sandbox, 260)
+    await stage.create({ contentTypes: ['author'], locales: ['en-us'] })
+    const uids = Object.keys(stage.sandbox.world.stacks[blogApiKey]!.entries['main']!['author']!)
+    const workers = [stage.worker(), stage.worker()]
+    for (const worker of workers) worker.start()
+    for (let round = 0; round < 60; round++) {
+      const uid = uids[(round * 37) % uids.length]!
+      const path = `/content_types/author/entries/${uid}`
+      if (round % 10 === 9) await stage.cms('DELETE', `${path}?delete_all_localized=true`)
+      else await stage.cms('PUT', path, { entry: { title: `Edited ${round}` } })
+      await webhook(uid, round % 10 === 9 ? null : 'en-us')
+      if (round % 3 === 0) await webhook(uid)
+    }
+    for (const worker of workers) await worker.stop()
+    await stage.drain()
+    const entries = stage.sandbox.world.stacks[blogApiKey]!.entries['main']!['author']!
+    const expected = new Map(
+      Object.values(entries).flatMap(entry => {
+        const latest = entry.locales['en-us']?.versions.at(-1)
+        return latest ? [[`${entry.uid}:en-us`, `${latest.version} ${String(latest.fields['title'])}`] as const] : []
       })
-      await webhook(uid, locale)
-      await worker.drain({ until: Date.now() + 3_600_000 })
-      expect(stage.rows('author').get(key!)?.['title']).toBe('After the drop')
-    })
-
-    it('waits without failing while the token is dead, and goes on when the hold is released', async () => {
-      await begin()
-      const token = Object.values(stage.sandbox.world.stacks[blogApiKey]!.managementTokens).find(({ uid }) => uid === stage.tokenUid)!
-      const [sync] = await stage.create({ contentTypes: ['author'] })
-      token.dead = true
-      const worker = stage.worker()
-      await worker.drain()
-      const run = await stage.lastRun(sync!)
-      expect(run.status).toBe('running')
-      expect(run.error).toMatch(/token|logged in/i)
-      const held = await stage.db.selectFrom('job_hold').selectAll().execute()
-      expect(held.map(({ group_id }) => group_id)).toEqual([stage.installation.id])
-      token.dead = false
-      await stage.db.updateTable('management_token').set({ status: 'active' }).execute()
-      await release(stage.db, stage.installation.id)
-      await stage.drain()
-      expect(await stage.lastRun(sync!)).toMatchObject({ status: 'success', error: null })
-      expect(new Set(stage.rows('author').keys())).toEqual(stage.entries('author'))
-    })
-
-    it('survives 429s, 5xx, cut and reset answers of the CMA', async () => {
-      await begin()
-      plantAuthors(stage.sandbox, 250)
-      for (const kind of ['429', '503', 'truncate', 'reset-before', 'reset-after', '500'] as const) {
-        stage.sandbox.context.faults.add({ kind, host: 'contentManagement', method: 'GET', pathPattern: 'entries' })
-      }
-      const sync = await stage.createOne({ contentTypes: ['author'] })
-      expect(new Set(stage.rows('author').keys())).toEqual(stage.entries('author'))
-      expect(await stage.lastRun(sync)).toMatchObject({ status: 'success', failed: 0 })
-    })
-
-    it('ends a run as failed, with the words and the remedy, when trying again is no use', async () => {
-      await begin()
-      const [sync] = await stage.create({ contentTypes: ['author'] })
-      stage.sql('drop table author')
-      stage.sql('create table author (title text)')
-      await stage.drain()
-      expect(await stage.lastRun(sync!)).toMatchObject({
-        status: 'failed',
-        error: expect.stringMatching(/did not make.*Choose another name/) as string
-      })
-    })
+    )
+    expect(new Map([...stage.rows('author')].map(([key, row]) => [key, `${String(row['version'])} ${String(row['title'])}`]))).toEqual(
+      expected
+    )
+    expect(await stage.db.selectFrom('link').select('external_id').where('claim_token', 'is not', null).execute()).toEqual([])
   })
 
-  describe('people', () => {
-    it('pause a sync in the middle of its run; resumed, it misses nothing that changed meanwhile', async () => {
-      await begin()
-      plantAuthors(stage.sandbox, 120)
-      const [sync] = await stage.create({ contentTypes: ['author'] })
-      await pauseSync(stage.db, stage.deps, { installationId: stage.installation.id, id: sync!.id, actor: person })
-      await stage.drain()
-      expect(await stage.lastRun(sync!)).toMatchObject({ status: 'paused', read: 0 })
-      expect(stage.rows('author').size).toBe(0)
-      await expect(
-        stage.db.transaction().execute(trx => startRun(trx, { sync: { ...sync!, state: 'paused' }, cause: 'person', causedBy: 'x' }))
-      ).rejects.toMatchObject({ code: 'conflict' })
-      const made = await stage.cms('POST', '/content_types/author/entries', { entry: { title: 'Meanwhile', email: 'm@harbour.example' } })
-      await resumeSync(stage.db, stage.deps, { installationId: stage.installation.id, id: sync!.id, actor: person })
-      await stage.drain()
-      expect(stage.rows('author').has(`${made.body.entry.uid}:en-us`)).toBe(true)
-      expect(await stage.lastRun(sync!)).toMatchObject({ status: 'success' })
+  it('carries a stack into PostgreSQL as it does into SQLite', async () => {
+    await begin()
+    const { url, cleanup } = await freshPostgres('template0')
+    const { hostname, port, pathname, username, password } = new URL(url)
+    const settings = { system: 'postgres', host: hostname, port: Number(port), database: pathname.slice(1), user: username }
+    const connection = await createConnection(stage.db, stage.deps, {
+      installation: stage.installation,
+      actor: person,
+      connection: { connector: 'sql', name: 'PostgreSQL', settings, secrets: { password } }
     })
-
-    it('start a run once, however often they click, and cancel it for good', async () => {
-      await begin()
-      const sync = await stage.createOne({ contentTypes: ['author'] })
-      const runs = await Promise.all([1, 2, 3].map(() => startRunBy(stage.db, stage.deps, { sync, actor: person })))
-      expect(new Set(runs.map(run => run.id)).size).toBe(1)
-      await cancelRun(stage.db, stage.deps, { installationId: stage.installation.id, id: runs[0]!.id, actor: person })
-      await stage.drain()
-      expect(await stage.lastRun(sync)).toMatchObject({ status: 'cancelled', read: 0, error: 'Cancelled by Ada Admin.' })
-    })
-
-    it('cannot reach a sync or run of another installation', async () => {
-      await begin()
-      const [sync] = await stage.create({ contentTypes: ['author'] })
-      const run = await stage.lastRun(sync!)
-      const other = { installationId: 'ins_other', actor: person }
-      await expect(pauseSync(stage.db, stage.deps, { ...other, id: sync!.id })).rejects.toMatchObject({ code: 'not_found' })
-      await expect(cancelRun(stage.db, stage.deps, { ...other, id: run.id })).rejects.toMatchObject({ code: 'not_found' })
-    })
-
-    it('stop an installation as a whole by a hold, which costs nothing', async () => {
-      await begin()
-      const [sync] = await stage.create({ contentTypes: ['author'] })
-      await hold(stage.db, stage.installation.id, 'a test')
-      await stage.drain()
-      expect(await stage.lastRun(sync!)).toMatchObject({ status: 'queued' })
-      await release(stage.db, stage.installation.id)
-      await stage.drain()
-      expect(await stage.lastRun(sync!)).toMatchObject({ status: 'success' })
-    })
+    const syncs = await stage.create({ connectionId: connection.id, contentTypes: ['*'] })
+    await stage.drain()
+    const client = new pg.Client({ connectionString: url })
+    await client.connect()
+    for (const sync of syncs) {
+      expect(await stage.lastRun(sync)).toMatchObject({ status: 'success', failed: 0 })
+      const { rows } = await client.query<{ _key: string }>(`select _key from "${sync.content_type}"`)
+      expect(new Set(rows.map(row => row._key))).toEqual(stage.entries(sync.content_type))
+    }
+    const { rows } = await client.query(
+      "select author->0->>'content_type' as target, first_published from article where author is not null and first_published is not null limit 1"
+    )
+    expect(rows).toEqual([{ target: 'author', first_published: expect.any(Date) as Date }])
+    await client.end()
+    await closePools()
+    await cleanup()
   })
 })

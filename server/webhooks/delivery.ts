@@ -24,33 +24,36 @@ export interface NewDelivery {
   /** Exactly the bytes that the signature covered. */
   body: Buffer
   triggeredAt: number
+  receivedAt: number
 }
 
-/** The new delivery's id; null when the same bytes came before. */
-export async function recordDelivery(trx: Db, delivery: NewDelivery, now: number): Promise<string | null> {
-  const id = newId('dlv')
+/** The new deliveries' ids, in the order given; null for the same bytes come before, or twice at once. */
+export async function recordDeliveries(trx: Db, deliveries: readonly NewDelivery[]): Promise<(string | null)[]> {
+  const rows = deliveries.map(delivery => ({
+    id: newId('dlv'),
+    organization_id: delivery.organizationId,
+    installation_id: delivery.installationId,
+    dedupe_key: createHash('sha256').update(`${delivery.door}\n`).update(delivery.body).digest('hex'),
+    module: delivery.module,
+    event: delivery.event,
+    object_uid: delivery.objectUid,
+    content_type: delivery.contentType,
+    locale: delivery.locale,
+    body: delivery.body.toString('utf8'),
+    received_at: delivery.receivedAt,
+    triggered_at: delivery.triggeredAt,
+    status: 'received' as const,
+    note: '',
+    dispatched_at: null
+  }))
   const recorded = await trx
     .insertInto('delivery')
-    .values({
-      id,
-      organization_id: delivery.organizationId,
-      installation_id: delivery.installationId,
-      dedupe_key: createHash('sha256').update(`${delivery.door}\n`).update(delivery.body).digest('hex'),
-      module: delivery.module,
-      event: delivery.event,
-      object_uid: delivery.objectUid,
-      content_type: delivery.contentType,
-      locale: delivery.locale,
-      body: delivery.body.toString('utf8'),
-      received_at: now,
-      triggered_at: delivery.triggeredAt,
-      status: 'received',
-      note: '',
-      dispatched_at: null
-    })
+    .values(rows)
     .onConflict(conflict => conflict.column('dedupe_key').doNothing())
-    .executeTakeFirst()
-  return recorded.numInsertedOrUpdatedRows === 1n ? id : null
+    .returning('id')
+    .execute()
+  const ids = new Set(recorded.map(({ id }) => id))
+  return rows.map(({ id }) => (ids.has(id) ? id : null))
 }
 
 export async function settleDelivery(
@@ -71,8 +74,9 @@ export async function settleDelivery(
     .execute()
 }
 
-export async function deliveryById(db: Db, id: string): Promise<DeliveryRow | null> {
-  return (await db.selectFrom('delivery').selectAll().where('id', '=', id).executeTakeFirst()) ?? null
+/** Oldest first: of these, the ones that still wait. */
+export async function undispatched(db: Db, ids: readonly string[]): Promise<DeliveryRow[]> {
+  return await db.selectFrom('delivery').selectAll().where('id', 'in', ids).where('status', '=', 'received').orderBy('id').execute()
 }
 
 /** As listed: without the body. */

@@ -5,11 +5,11 @@ import { AppError, isAppError } from '../errors.ts'
 import { activateInstallation, type Installation, installationById, rememberPending, uninstall } from '../installations/installation.ts'
 import { findWrite } from '../installations/ledger.ts'
 import type { JobKind } from '../jobs/job.ts'
-import { syncJobsForRecord } from '../sync/record-jobs.ts'
+import { type ChangedRecord, syncJobsForRecords } from '../sync/record-jobs.ts'
 import type { Vault } from '../vault/vault.ts'
-import { type DeliveryRow, deliveryById, settleDelivery } from './delivery.ts'
-import { readContentNotice, readLifecycleNotice } from './notice.ts'
-import { dispatchKind } from './receive.ts'
+import { type DeliveryRow, settleDelivery, undispatched } from './delivery.ts'
+import { type DispatchJob, dispatchKind } from './inbox.ts'
+import { type ContentNotice, readContentNotice, readLifecycleNotice } from './notice.ts'
 
 export interface DispatchDeps {
   database: Pick<Database, 'db'>
@@ -22,43 +22,66 @@ export const webhookBranch = 'main'
 /** A lifecycle event that disagrees with what we know may meet a row in the making; after this many tries it is taken at its word. */
 const conflictAttempts = 3
 
-export function dispatchJob(deps: DispatchDeps): JobKind<{ deliveryId: string; region?: string }> {
+export function dispatchJob(deps: DispatchDeps): JobKind<DispatchJob> {
   return {
     kind: dispatchKind,
     lane: 'live',
     maxAttempts: 12,
     timeoutSeconds: 60,
-    async run({ deliveryId, region }, { attempt, log }) {
+    async run({ deliveryIds, region }, { attempt, log }) {
       const { db } = deps.database
-      const delivery = await deliveryById(db, deliveryId)
-      if (!delivery || delivery.status !== 'received') return { cancel: 'the delivery has been dispatched' }
-      if (delivery.module === 'app_installation') await dispatchLifecycle(db, deps, delivery, { region: region ?? '', attempt })
-      else await db.transaction().execute(trx => dispatchContent(trx, delivery))
-      log.debug({ deliveryId, module: delivery.module, event: delivery.event }, 'webhook dispatched')
+      const deliveries = await undispatched(db, deliveryIds)
+      if (deliveries.length === 0) return { cancel: 'the delivery has been dispatched' }
+      const content = deliveries.filter(({ module }) => module !== 'app_installation')
+      if (content.length > 0) await db.transaction().execute(trx => dispatchContent(trx, content))
+      for (const delivery of deliveries) {
+        if (delivery.module === 'app_installation') await dispatchLifecycle(db, deps, delivery, { region: region ?? '', attempt })
+      }
+      log.debug({ deliveryIds }, 'webhooks dispatched')
     }
   }
 }
 
-/** Jobs of the syncs and the delivery's outcome commit together: a crash between leaves neither. */
-async function dispatchContent(trx: Db, delivery: DeliveryRow): Promise<void> {
-  const installation = await installationById(trx, delivery.installation_id)
-  const ignore = (note: string) => settleDelivery(trx, delivery.id, { status: 'ignored', note })
-  if (installation.status !== 'active') return await ignore('the app is no longer installed')
-  if (delivery.module !== 'entry') return await ignore(`no sync carries changes of kind "${delivery.module}" yet`)
-  const notice = readContentNotice(Buffer.from(delivery.body))
-  if (notice.objectUid === null || notice.contentType === null) return await ignore('names no entry')
-  const woken = await syncJobsForRecord(trx, {
-    installationId: installation.id,
-    contentType: notice.contentType,
-    entryUid: notice.objectUid,
-    // null = gone in all locales.
-    locale: notice.locale,
-    branch: notice.branch ?? webhookBranch,
-    cause: `webhook ${delivery.id}`
-  })
-  const own = await ownWrite(trx, installation, { ...notice, entryUid: notice.objectUid })
-  const note = woken === 0 ? 'no active sync carries this content type' : `woke ${woken} ${woken === 1 ? 'sync' : 'syncs'}`
-  await settleDelivery(trx, delivery.id, { status: woken === 0 ? 'ignored' : 'dispatched', note: own === null ? note : `${note}; ${own}` })
+/** Jobs of the syncs and the deliveries' outcomes commit together: a crash between leaves neither. */
+async function dispatchContent(trx: Db, deliveries: readonly DeliveryRow[]): Promise<void> {
+  const heard: { delivery: DeliveryRow; record: ChangedRecord; own: string | null }[] = []
+  for (const delivery of deliveries) {
+    const installation = await installationById(trx, delivery.installation_id)
+    const notice = readContentNotice(Buffer.from(delivery.body))
+    const ignored = whyIgnored(installation, delivery, notice)
+    if (ignored !== null) {
+      await settleDelivery(trx, delivery.id, { status: 'ignored', note: ignored })
+      continue
+    }
+    const { contentType, locale } = notice
+    const entryUid = notice.objectUid ?? ''
+    const own = await ownWrite(trx, installation, { ...notice, entryUid })
+    const branch = notice.branch ?? webhookBranch
+    heard.push({
+      delivery,
+      own,
+      // Locale null = gone in all locales.
+      record: { installationId: installation.id, contentType: contentType ?? '', entryUid, locale, branch, cause: `webhook ${delivery.id}` }
+    })
+  }
+  const woken = await syncJobsForRecords(
+    trx,
+    heard.map(({ record }) => record)
+  )
+  for (const [index, { delivery, own }] of heard.entries()) {
+    const count = woken[index] ?? 0
+    const note = count === 0 ? 'no active sync carries this content type' : `woke ${count} ${count === 1 ? 'sync' : 'syncs'}`
+    await settleDelivery(trx, delivery.id, {
+      status: count === 0 ? 'ignored' : 'dispatched',
+      note: own === null ? note : `${note}; ${own}`
+    })
+  }
+}
+
+function whyIgnored(installation: Installation, delivery: DeliveryRow, notice: ContentNotice): string | null {
+  if (installation.status !== 'active') return 'the app is no longer installed'
+  if (delivery.module !== 'entry') return `no sync carries changes of kind "${delivery.module}" yet`
+  return notice.objectUid === null || notice.contentType === null ? 'names no entry' : null
 }
 
 /** Our own write coming back still wakes the other syncs; whoever wrote finds nothing changed and stops there. */

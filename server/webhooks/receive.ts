@@ -10,9 +10,9 @@ import type { Database, Db } from '../database/database.ts'
 import { AppError } from '../errors.ts'
 import { appOf } from '../installations/install.ts'
 import { findInstallation } from '../installations/installation.ts'
-import { enqueue } from '../jobs/queue.ts'
 import type { Vault } from '../vault/vault.ts'
-import { type NewDelivery, notYetKnown, recordDelivery } from './delivery.ts'
+import { notYetKnown } from './delivery.ts'
+import { keepDelivery, type Receipt } from './inbox.ts'
 import { readContentNotice, readLifecycleNotice } from './notice.ts'
 
 export interface ReceiveDeps {
@@ -28,10 +28,6 @@ export interface ReceivedWebhook {
   headers: Record<string, string | string[] | undefined>
 }
 
-/** Both outcomes are a 2xx: a duplicate is on disk already. */
-export type Receipt = { duplicate: false; deliveryId: string } | { duplicate: true; deliveryId: null }
-
-export const dispatchKind = 'webhooks.dispatch'
 export const secretHeader = 'x-quayside-secret'
 export const signatureHeader = 'x-contentstack-request-signature'
 export const secretPurpose = 'webhook_header'
@@ -56,18 +52,15 @@ export async function receiveContent(
   const notice = readContentNotice(body)
   if (notice.apiKey !== installation.stack_api_key) throw strange()
   assertTimely(notice.triggeredAt, now)
-  return await keep(
-    db,
-    {
-      ...notice,
-      organizationId: installation.organization_id,
-      installationId: installation.id,
-      door: `content ${installation.id}`,
-      body
-    },
-    { payload: {}, group: installation.id },
-    now
-  )
+  const delivery = {
+    ...notice,
+    organizationId: installation.organization_id,
+    installationId: installation.id,
+    door: `content ${installation.id}`,
+    body,
+    receivedAt: now
+  }
+  return await keepDelivery(database, { delivery, group: installation.id })
 }
 
 /** `region` is the id in the door's address. AppError as receiveContent. */
@@ -87,38 +80,21 @@ export async function receiveLifecycle(
   if (!apps.some(app => app.appUid === notice.appUid)) throw strange()
   assertTimely(notice.triggeredAt, now)
   const known = await findInstallation(db, { region: webhook.region, installationUid: notice.installationUid })
-  return await keep(
-    db,
-    {
-      organizationId: known?.organization_id ?? notYetKnown,
-      installationId: known?.id ?? notYetKnown,
-      door: `lifecycle ${webhook.region}`,
-      module: 'app_installation',
-      event: notice.event,
-      objectUid: notice.installationUid,
-      contentType: null,
-      locale: null,
-      triggeredAt: notice.triggeredAt,
-      body
-    },
-    // Not in the installation's group: a held installation must still hear that it was uninstalled.
-    { payload: { region: webhook.region }, key: `lifecycle ${webhook.region} ${notice.installationUid}` },
-    now
-  )
-}
-
-async function keep(
-  db: Db,
-  delivery: NewDelivery,
-  job: { payload: { region?: string }; group?: string; key?: string },
-  now: number
-): Promise<Receipt> {
-  return await db.transaction().execute(async trx => {
-    const deliveryId = await recordDelivery(trx, delivery, now)
-    if (deliveryId === null) return { duplicate: true, deliveryId }
-    await enqueue(trx, { ...job, kind: dispatchKind, lane: 'live', payload: { ...job.payload, deliveryId } })
-    return { duplicate: false, deliveryId }
-  })
+  const delivery = {
+    organizationId: known?.organization_id ?? notYetKnown,
+    installationId: known?.id ?? notYetKnown,
+    door: `lifecycle ${webhook.region}`,
+    module: 'app_installation',
+    event: notice.event,
+    objectUid: notice.installationUid,
+    contentType: null,
+    locale: null,
+    triggeredAt: notice.triggeredAt,
+    body,
+    receivedAt: now
+  }
+  // Not in the installation's group: a held installation must still hear that it was uninstalled.
+  return await keepDelivery(database, { delivery, region: webhook.region, key: `lifecycle ${webhook.region} ${notice.installationUid}` })
 }
 
 /** Nothing is looked up for a request that does not even carry both. */

@@ -95,7 +95,7 @@ forEachDatabase(open => {
     it('received twice is dispatched once', async () => {
       const uid = await stage.saveCountry('Twice')
       const row = (await stage.deliveries()).find(row => row.object_uid === uid)
-      await enqueue(database.db, { kind: 'webhooks.dispatch', lane: 'live', payload: { deliveryId: row?.id } })
+      await enqueue(database.db, { kind: 'webhooks.dispatch', lane: 'live', payload: { deliveryIds: [row?.id] } })
       await worker.drain()
       expect((await recordJobs()).filter(({ entryUid }) => entryUid === uid)).toHaveLength(1)
     })

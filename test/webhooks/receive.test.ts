@@ -123,6 +123,38 @@ forEachDatabase(open => {
       expect(first.duplicate).toBe(false)
     })
 
+    it('arriving with others is kept with them, each told its own fate, all of them handed to as few jobs as commits', async () => {
+      const before = await traces()
+      const again = entryUpdate()
+      await receive({ body: again })
+      const other = await listeningInstallation()
+      const bodies = Array.from({ length: 100 }, () => JSON.stringify(entryUpdate()))
+      const receipts = await Promise.all([
+        ...bodies.map(body => receive({ body })),
+        receive({ body: again }),
+        receive({ body: { ...entryUpdate(), api_key: other.stack_api_key }, installationId: other.id })
+      ])
+      expect(receipts.map(({ duplicate }) => duplicate)).toEqual([...bodies.map(() => false), true, false])
+      for (const [index, body] of bodies.entries()) {
+        const id = String(receipts[index]?.deliveryId)
+        expect(await database.db.selectFrom('delivery').select('body').where('id', '=', id).executeTakeFirst()).toEqual({ body })
+      }
+      const jobs = await database.db
+        .selectFrom('job')
+        .select(['group_id', 'payload_json'])
+        .where('kind', '=', 'webhooks.dispatch')
+        .execute()
+      const handed = (id: string) =>
+        jobs.filter(job => job.group_id === id).flatMap(job => (JSON.parse(job.payload_json) as { deliveryIds: string[] }).deliveryIds)
+      const own = receipts.slice(0, 100).map(({ deliveryId }) => deliveryId)
+      expect(handed(installation.id)).toEqual(expect.arrayContaining(own))
+      expect(handed(installation.id)).toHaveLength(101)
+      expect(handed(other.id)).toEqual([receipts.at(-1)?.deliveryId])
+      const after = await traces()
+      expect(after.deliveries - before.deliveries).toBe(102)
+      expect(after.jobs - before.jobs).toBeLessThan(60)
+    })
+
     it('sent many times at once is kept once', async () => {
       const body = entryUpdate()
       const before = await traces()

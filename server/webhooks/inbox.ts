@@ -1,0 +1,102 @@
+// Writes deliveries down, many in one commit: what arrives while a commit is under way goes with the next one. A commit costs a
+// flush of the disk, so without this a storm of webhooks is acknowledged no faster than the disk turns. Each caller still learns
+// the fate of its own delivery, and only once it is on disk. Knows what makes a delivery durable, nothing of how it was checked.
+import { setImmediate } from 'node:timers/promises'
+import type { Db } from '../database/database.ts'
+import type { NewJob } from '../jobs/job.ts'
+import { enqueueMany } from '../jobs/queue.ts'
+import { type NewDelivery, recordDeliveries } from './delivery.ts'
+
+/** Both outcomes are a 2xx: a duplicate is on disk already. */
+export type Receipt = { duplicate: false; deliveryId: string } | { duplicate: true; deliveryId: null }
+
+export const dispatchKind = 'webhooks.dispatch'
+
+export interface DispatchJob {
+  deliveryIds: string[]
+  /** Of lifecycle events: the id in the door's address. */
+  region?: string
+}
+
+export interface Incoming {
+  delivery: NewDelivery
+  region?: string
+  /** Deliveries of one group that commit together are dispatched by one job. */
+  group?: string
+  /** With a key: a job of its own, in order. */
+  key?: string
+}
+
+interface Waiting extends Incoming {
+  resolve(receipt: Receipt): void
+  reject(reason: unknown): void
+}
+
+/** Keeps a commit short, for whoever else wants to write. */
+const mostAtOnce = 64
+
+interface Inbox {
+  waiting: Waiting[]
+  writing: boolean
+}
+
+const inboxes = new WeakMap<object, Inbox>()
+
+/** Resolves when delivery and job are on disk. Rejects as the database does: then nothing of this delivery is. */
+export async function keepDelivery(database: { db: Db }, incoming: Incoming): Promise<Receipt> {
+  const inbox = inboxes.get(database.db) ?? { waiting: [], writing: false }
+  inboxes.set(database.db, inbox)
+  return await new Promise<Receipt>((resolve, reject) => {
+    inbox.waiting.push({ ...incoming, resolve, reject })
+    if (!inbox.writing) void empty(database.db, inbox)
+  })
+}
+
+async function empty(db: Db, inbox: Inbox): Promise<void> {
+  inbox.writing = true
+  while (inbox.waiting.length > 0) {
+    // What came in together is checked within one turn of the event loop.
+    await setImmediate()
+    await keep(db, inbox.waiting.splice(0, mostAtOnce))
+  }
+  inbox.writing = false
+}
+
+async function keep(db: Db, batch: Waiting[]): Promise<void> {
+  try {
+    const kept = await db.transaction().execute(async trx => {
+      const ids = await recordDeliveries(
+        trx,
+        batch.map(({ delivery }) => delivery)
+      )
+      await enqueueMany(trx, jobsOf(batch, ids))
+      return ids
+    })
+    for (const [index, { resolve }] of batch.entries()) {
+      const deliveryId = kept[index] ?? null
+      resolve(deliveryId === null ? { duplicate: true, deliveryId } : { duplicate: false, deliveryId })
+    }
+  } catch (error) {
+    // One that the database refuses must not take the others with it.
+    if (batch.length > 1) for (const one of batch) await keep(db, [one])
+    else batch[0]?.reject(error)
+  }
+}
+
+function jobsOf(batch: readonly Incoming[], ids: readonly (string | null)[]): NewJob[] {
+  const jobs: NewJob[] = []
+  const byGroup = new Map<string, DispatchJob>()
+  for (const [index, { region, group, key }] of batch.entries()) {
+    const id = ids[index]
+    if (!id) continue
+    const together = key === undefined && group !== undefined ? byGroup.get(group) : undefined
+    if (together) {
+      together.deliveryIds.push(id)
+      continue
+    }
+    const payload: DispatchJob = { deliveryIds: [id], ...(region === undefined ? {} : { region }) }
+    if (key === undefined && group !== undefined) byGroup.set(group, payload)
+    jobs.push({ kind: dispatchKind, lane: 'live', payload, group, key })
+  }
+  return jobs
+}

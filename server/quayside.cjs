@@ -2,4 +2,4 @@
 // The `quayside` command for whatever Node the person has: an old one meets words, not a syntax error.
 'use strict'
 require('../scripts/require-node.cjs')
-import('./cli.ts')
+void import('./cli.ts')

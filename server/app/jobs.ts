@@ -1,4 +1,5 @@
 // The worker's list: every room's jobs, and the events by which a lower room causes work of a higher one without knowing it.
+import { anchorAudit } from '../audit/audit.ts'
 import { installationJobs, sweepJob } from '../installations/custody.ts'
 import { installationActive, installationById, installationUninstalled } from '../installations/installation.ts'
 import { installationToken } from '../installations/token.ts'
@@ -13,18 +14,25 @@ import { registerKind } from '../webhooks/register.ts'
 import type { Deps } from './deps.ts'
 
 export function allJobs(deps: Deps): JobKind[] {
-  return [...installationJobs(deps.db, deps), ...syncJobs(deps), ...webhookJobs(deps), ...events(deps)] as JobKind[]
+  return [...installationJobs(deps.db, deps), ...syncJobs(deps), ...webhookJobs(deps), ...events(deps), anchor(deps)] as JobKind[]
 }
 
 /** What runs by the clock for the whole server. */
 export async function scheduleHousekeeping({ db }: Deps): Promise<void> {
-  await schedule(db, {
-    id: sweepJob,
-    organizationId: null,
-    cron: '*/5 * * * *',
-    timeZone: 'UTC',
-    job: { kind: sweepJob, lane: 'backfill', payload: {} }
-  })
+  const housekeeping = [
+    { kind: sweepJob, cron: '*/5 * * * *' },
+    { kind: anchorJob, cron: '*/15 * * * *' }
+  ]
+  for (const { kind, cron } of housekeeping) {
+    await schedule(db, { id: kind, organizationId: null, cron, timeZone: 'UTC', job: { kind, lane: 'backfill', payload: {} } })
+  }
+}
+
+const anchorJob = 'audit.anchor'
+
+/** The log is kept elsewhere than the database, so a history that was cut or rewritten does not agree with it. */
+function anchor({ db, log }: Deps): JobKind {
+  return { kind: anchorJob, lane: 'backfill', maxAttempts: 3, timeoutSeconds: 60, run: () => anchorAudit(db, log) }
 }
 
 type Installed = { installationId: string }
@@ -32,8 +40,13 @@ type Installed = { installationId: string }
 const watch = (installationId: string) => `${registerKind} ${installationId}`
 
 function events({ db, vault, log }: Deps): JobKind[] {
-  const event = (kind: string, run: (payload: Installed) => Promise<void>): JobKind =>
-    ({ kind, lane: 'live', maxAttempts: 20, timeoutSeconds: 60, run }) as JobKind<Installed> as JobKind
+  const event = (kind: string, run: (payload: Installed) => Promise<void>): JobKind => ({
+    kind,
+    lane: 'live',
+    maxAttempts: 20,
+    timeoutSeconds: 60,
+    run: payload => run(payload as Installed)
+  })
 
   // A new token may come with other branches, and the first one makes our webhook possible at all. The hourly look mends a webhook
   // that the CMS's circuit breaker has disabled, or that somebody has changed.
@@ -50,11 +63,12 @@ function events({ db, vault, log }: Deps): JobKind[] {
     }),
     event(installationUninstalled, async ({ installationId }) => {
       const { organization_id: organizationId } = await installationById(db, installationId)
-      const { items } = await listSyncs(db, { organizationIds: [organizationId], installationId, state: 'active', limit: 500 })
+      const { items } = await listSyncs(db, { organizationIds: [organizationId], installationId, limit: 500 })
+      const going = items.filter(({ state }) => state !== 'paused')
       const actor = { kind: 'system', id: 'installations', name: 'the uninstall in Contentstack' } as const
       await unschedule(db, watch(installationId))
-      for (const sync of items) await pauseSync(db, { vault }, { installationId, id: sync.id, actor })
-      log.info({ installationId, paused: items.length }, 'installation ended')
+      for (const sync of going) await pauseSync(db, { vault }, { installationId, id: sync.id, actor })
+      log.info({ installationId, paused: going.length }, 'installation ended')
     })
   ]
 }

@@ -37,7 +37,7 @@ export async function startPostgres(flags: string[] = fastFlags): Promise<{ url:
   const child = fork(keeper, flags, { execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
   const gone = new Promise<never>((_resolve, reject) => child.once('exit', code => reject(new Error(`PostgreSQL ended with ${code}`))))
   gone.catch(() => {})
-  const ready = new Promise<string>(resolve => child.once('message', url => resolve(String(url))))
+  const ready = new Promise<string>(resolve => child.once('message', (url: string) => resolve(url)))
   const url = await Promise.race([ready, gone])
   return {
     url,

@@ -34,7 +34,7 @@ export function gatewayRoutes(services: GatewayServices): Router {
   router.use(express.raw({ type: () => true, limit: '32mb' }), async (request, response) => {
     const hungUp = new AbortController()
     response.once('close', () => hungUp.abort())
-    const [path = '', query = ''] = splitOnce(request.url, '?')
+    const [path, query] = splitOnce(request.url, '?')
     const answer = await services.handleGateway(response.locals.principal as KeyPrincipal, {
       method: request.method,
       path,

@@ -99,8 +99,8 @@ function Form({ connections, types, onClose }: { connections: Connection[]; type
           value={way}
           onValue={value => setWay(value as 'outbound' | 'inbound')}
           options={[
-            ['outbound', `Contentstack → ${system}`],
-            ['inbound', `${system} → Contentstack`]
+            ['outbound', `Contentstack -> ${system}`],
+            ['inbound', `${system} -> Contentstack`]
           ]}
         />
         <SelectField

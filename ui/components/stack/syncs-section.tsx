@@ -11,9 +11,9 @@ import { Time } from '../time.tsx'
 import { NewSyncForm } from './new-sync.tsx'
 import { useConnections, useRefresh, useStack, useSyncs } from './stack-view.tsx'
 
-/** 'Contentstack → PostgreSQL'. */
+/** 'Contentstack -> PostgreSQL'. */
 export function direction({ direction, system }: Pick<Sync, 'direction' | 'system'>): string {
-  return direction === 'outbound' ? `Contentstack → ${system}` : `${system} → Contentstack`
+  return direction === 'outbound' ? `Contentstack -> ${system}` : `${system} -> Contentstack`
 }
 
 export function SyncsSection({ primary = false }: { primary?: boolean }) {

@@ -140,7 +140,7 @@ function SyncRow({ sync, seen }: { sync: EntrySyncState; seen: number | null }) 
           <dt>Sync</dt>
           <dd>{sync.syncName}</dd>
           <dt>Direction</dt>
-          <dd>{sync.direction.replace('->', '→')}</dd>
+          <dd>{sync.direction}</dd>
           <dt>Last change</dt>
           <dd>{sync.syncedAt === null ? 'none yet' : <Time at={sync.syncedAt} />}</dd>
           {sync.cause ? (

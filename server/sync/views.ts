@@ -285,7 +285,7 @@ async function page<T extends 'sync' | 'run'>(
   asked: ListAsked,
   equal: Record<string, string> = {}
 ): Promise<{ limit: number; rows: Row<T>[] }> {
-  const limit = Math.min(asked.limit ?? pageSize, 200)
+  const limit = Math.min(asked.limit ?? pageSize, 1000)
   if (asked.organizationIds === undefined && asked.installationId === undefined) throw new AppError('internal', 'A list without a tenant.')
   if (asked.organizationIds?.length === 0) return { limit, rows: [] }
   let query = db

@@ -41,6 +41,8 @@ export interface Carried {
 
 interface Why {
   cause: string
+  /** The run or the job at work; see claimLinks. */
+  claimant: string
   runId: string | null
   /** Database time before the entries were read. */
   readAt: number
@@ -86,6 +88,7 @@ export async function carry(
   const claim = await claimLinks(
     db,
     sync,
+    why.claimant,
     changed.map(({ key, entryUid }) => ({ locale, external_id: key, entry_uid: entryUid }))
   )
   try {

@@ -38,9 +38,13 @@ export interface Claim {
   orders: Map<string, number>
 }
 
-/** Claims what is free; records without a link get one that says nothing is there yet. */
-export async function claimLinks(db: Db, sync: SyncRow, records: readonly LinkId[]): Promise<Claim> {
-  const token = newId('clm')
+/**
+ * Claims what is free; records without a link get one that says nothing is there yet. `claimant` is the run or the job, of which
+ * only one at a time is at work: what it claimed before its process died it takes over at once, with a higher order.
+ */
+export async function claimLinks(db: Db, sync: SyncRow, claimant: string, records: readonly LinkId[]): Promise<Claim> {
+  const own = `${claimant} `
+  const token = `${own}${newId('clm')}`
   const orders = new Map<string, number>()
   for (const part of inParts(records)) {
     const now = await databaseNow(db)
@@ -56,7 +60,13 @@ export async function claimLinks(db: Db, sync: SyncRow, records: readonly LinkId
             // Grows with time even across a link set that was made anew over the same table.
             order: sql<number>`case when "link"."order" >= excluded."order" then "link"."order" + 1 else excluded."order" end`
           }))
-          .where(eb => eb.or([eb('link.claim_until', 'is', null), eb('link.claim_until', '<', now)]))
+          .where(eb =>
+            eb.or([
+              eb('link.claim_until', 'is', null),
+              eb('link.claim_until', '<', now),
+              sql<boolean>`substr("link".claim_token, 1, ${sql.lit(own.length)}) = ${own}`
+            ])
+          )
       )
       .returning(['external_id', 'order'])
       .execute()

@@ -103,7 +103,7 @@ async function keepPage(
   const { sync } = outbound
   const cause = `run ${run.id}`
   let left = ''
-  await carry(db, outbound, locale, records, { cause, runId: run.id, readAt }, async (trx, carried) => {
+  await carry(db, outbound, locale, records, { cause, claimant: run.id, runId: run.id, readAt }, async (trx, carried) => {
     await markSeen(
       trx,
       sync,
@@ -177,12 +177,13 @@ async function removeVanished(db: Db, outbound: Outbound, stack: StackClient, ru
     const readAt = await databaseNow(db)
     const entry = await stack.entry(sync.content_type, entryUid, { locale })
     const record = { entryUid, entry: entry?.locale === locale ? entry : null }
-    await carry(db, outbound, locale, [record], { cause: `run ${run.id}`, runId: run.id, readAt }, async (trx, carried) => {
+    const why = { cause: `run ${run.id}`, claimant: run.id, runId: run.id, readAt }
+    await carry(db, outbound, locale, [record], why, async (trx, carried) => {
       await enqueueRecords(
         trx,
         sync,
         carried.busy.map(uid => ({ entryUid: uid, locale })),
-        { lane: 'live', cause: `run ${run.id}` }
+        { lane: 'live', cause: why.cause }
       )
       await advanceRun(trx, run, { ...countersOf(0, carried), skipped: 0 })
     })

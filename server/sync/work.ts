@@ -160,9 +160,8 @@ async function recordJob(db: Db, deps: SyncJobDeps, memory: Memory, job: RecordJ
     const entry = await stack.entry(sync.content_type, entryUid, { locale })
     const outbound = await openOutbound(db, deps, memory, sync, stack, ctx.signal)
     const record = { entryUid, entry: entry?.locale === locale ? entry : null }
-    const carried = await carry(db, outbound, locale, [record], { cause: job.cause, runId: null, readAt, force: job.force === true }, () =>
-      Promise.resolve()
-    )
+    const why = { cause: job.cause, claimant: `job ${ctx.jobId}`, runId: null, readAt, force: job.force === true }
+    const carried = await carry(db, outbound, locale, [record], why, () => Promise.resolve())
     if (carried.busy.length > 0) return { snoozeSeconds: 0.5, reason: 'a run is writing this record' }
     if (carried.skipped.length > 0) await clearTrouble(db, sync, locale, key)
     const later = carried.failed[0]?.retryAfterSeconds

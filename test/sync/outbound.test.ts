@@ -156,6 +156,38 @@ forEachDatabase(open => {
       expect(stage.rows('author').has(key!)).toBe(true)
     })
 
+    it.each(['run', 'job'] as const)('takes over at once what its own %s had claimed before the process died', async kind => {
+      await begin()
+      const [sync] = await stage.create({ contentTypes: ['author'] })
+      if (kind === 'job') await stage.drain()
+      const [key] = [...stage.entries('author')]
+      const [entryUid, locale] = key!.split(':') as [string, string]
+      if (kind === 'job') {
+        await stage.cms('PUT', `/content_types/author/entries/${entryUid}?locale=${locale}`, { entry: { title: 'Changed' } })
+        await webhook(entryUid, locale)
+      }
+      const job = await stage.db
+        .selectFrom('job')
+        .select('id')
+        .where('kind', '=', 'sync.record')
+        .where('state', '=', 'ready')
+        .where('payload_json', 'like', `%"locale":"${locale}"%`)
+        .executeTakeFirst()
+      const dead = {
+        claim_token: `${kind === 'run' ? (await stage.lastRun(sync!)).id : `job ${job?.id}`} clm_dead`,
+        claim_until: Date.now() + 60_000
+      }
+      await stage.db
+        .insertInto('link')
+        .values({ ...blankLink(sync!, { locale, external_id: key!, entry_uid: entryUid }, Date.now()), ...dead })
+        .onConflict(conflict => conflict.columns(['link_set_id', 'branch', 'locale', 'external_id']).doUpdateSet(dead))
+        .execute()
+      await stage.worker().drain()
+      expect(stage.rows('author').size).toBe(stage.entries('author').size)
+      expect(stage.rows('author').get(key!)).toMatchObject(kind === 'job' ? { title: 'Changed' } : { entry_uid: entryUid })
+      expect(await stage.db.selectFrom('link').select('claim_token').where('claim_token', 'is not', null).execute()).toEqual([])
+    })
+
     it('lets a poison record stand aside and ends partial; the next run carries it once it is cured', async () => {
       await begin()
       const sync = await stage.createOne({

@@ -41,12 +41,19 @@ onBothDatabases('B. webhook to database', open => {
   const table = (contentType = 'article') => syncs.find(sync => sync.contentType === contentType)!.target
 
   async function firstArticle(): Promise<{ uid: string; title: string; _version: number }> {
-    const { entries: found } = await cma<{ entries: { uid: string; title: string; _version: number }[] }>(flow, editor, `${entries}?limit=1&asc=created_at`)
+    const { entries: found } = await cma<{ entries: { uid: string; title: string; _version: number }[] }>(
+      flow,
+      editor,
+      `${entries}?limit=1&asc=created_at`
+    )
     return found[0]!
   }
 
   async function edit(uid: string, title: string, locale = 'en-us'): Promise<number> {
-    const { entry } = await cma<{ entry: { _version: number } }>(flow, editor, `${entries}/${uid}?locale=${locale}`, { method: 'PUT', json: { entry: { title } } })
+    const { entry } = await cma<{ entry: { _version: number } }>(flow, editor, `${entries}/${uid}?locale=${locale}`, {
+      method: 'PUT',
+      json: { entry: { title } }
+    })
     return entry._version
   }
 
@@ -75,7 +82,10 @@ onBothDatabases('B. webhook to database', open => {
   })
 
   it('makes a row of its own for a locale that an entry is localised into', async () => {
-    const { entry } = await cma<{ entry: { uid: string } }>(flow, editor, entries, { method: 'POST', json: { entry: { title: 'Only English', url: '/only-english' } } })
+    const { entry } = await cma<{ entry: { uid: string } }>(flow, editor, entries, {
+      method: 'POST',
+      json: { entry: { title: 'Only English', url: '/only-english' } }
+    })
     await arrives(entry.uid, 'en-us', row => row?.['title'] === 'Only English')
     expect((await destination.rows(table())).filter(row => row['entry_uid'] === entry.uid)).toHaveLength(1)
     await edit(entry.uid, 'Nun auch deutsch', 'de-de')
@@ -90,7 +100,11 @@ onBothDatabases('B. webhook to database', open => {
       method: 'POST',
       json: { entry: { environments: ['production'], locales: ['en-us'] }, locale: 'en-us', version: _version }
     })
-    await until('the publishing to be dispatched', async () => ((await heard()).some(({ status }) => status !== 'received') ? true : null), 10)
+    await until(
+      'the publishing to be dispatched',
+      async () => ((await heard()).some(({ status }) => status !== 'received') ? true : null),
+      10
+    )
     expect(await equal()).toEqual([])
   })
 
@@ -120,7 +134,13 @@ onBothDatabases('B. webhook to database', open => {
 
   /** No job of this installation waits or runs. */
   async function quiet(): Promise<void> {
-    const open = async () => await flow.database.db.selectFrom('job').select('id').where('state', 'in', ['ready', 'running']).where('group_id', '=', connected.installationId).execute()
+    const open = async () =>
+      await flow.database.db
+        .selectFrom('job')
+        .select('id')
+        .where('state', 'in', ['ready', 'running'])
+        .where('group_id', '=', connected.installationId)
+        .execute()
     await until('the jobs to be done', async () => ((await open()).length === 0 ? true : null), 40)
   }
 
@@ -134,17 +154,30 @@ onBothDatabases('B. webhook to database', open => {
       data: { entry: { uid: 'blt1111111111111111', locale: 'en-us' }, content_type: { uid: 'article' } },
       ...change
     })
-    const secretHeader = () => ourWebhook()!.destinations[0]!.custom_header.find(({ header_name }) => header_name.toLowerCase() === 'x-quayside-secret')!.value
+    const secretHeader = () =>
+      ourWebhook()!.destinations[0]!.custom_header.find(({ header_name }) => header_name.toLowerCase() === 'x-quayside-secret')!.value
     const post = async (body: string, headers: Record<string, string>) =>
-      await fetch(ourWebhook()!.destinations[0]!.target_url, { method: 'POST', body, headers: { 'content-type': 'application/json', ...headers } })
+      await fetch(ourWebhook()!.destinations[0]!.target_url, {
+        method: 'POST',
+        body,
+        headers: { 'content-type': 'application/json', ...headers }
+      })
     const sign = (body: string) => signBody(flow.sandbox.world.signing.privatePem, Buffer.from(body))
 
     it.each<[string, () => Promise<Response>, number]>([
       ['signed by nobody', async () => await post(JSON.stringify(genuine()), { 'x-quayside-secret': secretHeader() }), 403],
-      ['signed, without our header', async () => await post(JSON.stringify(genuine()), { 'x-contentstack-request-signature': await sign(JSON.stringify(genuine())) }), 403],
+      [
+        'signed, without our header',
+        async () => await post(JSON.stringify(genuine()), { 'x-contentstack-request-signature': await sign(JSON.stringify(genuine())) }),
+        403
+      ],
       [
         'signed for another body',
-        async () => await post(JSON.stringify(genuine({ event: 'delete' })), { 'x-quayside-secret': secretHeader(), 'x-contentstack-request-signature': await sign('{}') }),
+        async () =>
+          await post(JSON.stringify(genuine({ event: 'delete' })), {
+            'x-quayside-secret': secretHeader(),
+            'x-contentstack-request-signature': await sign('{}')
+          }),
         403
       ],
       [
@@ -175,7 +208,14 @@ onBothDatabases('B. webhook to database', open => {
   it('loses and doubles nothing when the server is killed between the 2xx and the jobs, and people go on editing', async () => {
     const { entries: all } = await cma<{ entries: { uid: string }[] }>(flow, editor, `${entries}?limit=20&asc=created_at`)
     // Each job's look at its entry takes its time, so most of what was acknowledged has not begun when the server dies.
-    flow.sandbox.context.faults.add({ kind: 'slow', host: 'contentManagement', method: 'GET', pathPattern: '/content_types/.*', times: 1000, delayMs: 20_000 })
+    flow.sandbox.context.faults.add({
+      kind: 'slow',
+      host: 'contentManagement',
+      method: 'GET',
+      pathPattern: '/content_types/.*',
+      times: 1000,
+      delayMs: 20_000
+    })
     const already = flow.stack.executions.length
     for (const { uid } of all) {
       await fetch(`${flow.urls.contentManagement}/v3${entries}/${uid}`, {

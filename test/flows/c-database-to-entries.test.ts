@@ -11,7 +11,13 @@ const worldDatabase = { connector: 'sql', name: 'World database', settings: { sy
 
 async function syncCountries({ pages }: Connected): Promise<Sync> {
   const { id } = await pages.connect(worldDatabase)
-  const [sync] = await pages.createSyncs({ direction: 'inbound', connectionId: id, contentTypes: ['country'], target: 'countries', externalIdField: 'code' })
+  const [sync] = await pages.createSyncs({
+    direction: 'inbound',
+    connectionId: id,
+    contentTypes: ['country'],
+    target: 'countries',
+    externalIdField: 'code'
+  })
   return sync!
 }
 
@@ -84,7 +90,10 @@ onBothDatabases('C. database to entries', open => {
     expect(await rerun()).toMatchObject({ status: 'success', written: 1 })
     const [write, ...others] = countryWrites(flow).slice(before)
     expect(others).toEqual([])
-    expect(flow.stack.entries['main']!['country']![write!.uid]!.locales['en-us']!.versions.at(-1)!.fields).toMatchObject({ code: 'DEU', capital: 'Bonn' })
+    expect(flow.stack.entries['main']!['country']![write!.uid]!.locales['en-us']!.versions.at(-1)!.fields).toMatchObject({
+      code: 'DEU',
+      capital: 'Bonn'
+    })
   })
 
   it('lets poisoned records stand aside with their error, carries the others, and ends partial, never as a success', async () => {
@@ -96,8 +105,13 @@ onBothDatabases('C. database to entries', open => {
     const run = await rerun()
     expect(run).toMatchObject({ status: 'partial', written: 1, failed: 2 })
     const { items } = await askStack<List<FailedRecord>>(flow, connected.pages, `/runs/${run.id}/failures`)
-    expect(Object.fromEntries(items.map(({ key, error }) => [key, error]))).toEqual({ FRA: expect.stringContaining('area'), ITA: expect.stringContaining('title') })
-    expect(await connected.pages.syncs()).toEqual([expect.objectContaining({ state: 'failing', records: { synced: flow.records - 2, failed: 2 } })])
+    expect(Object.fromEntries(items.map(({ key, error }) => [key, error]))).toEqual({
+      FRA: expect.stringContaining('area'),
+      ITA: expect.stringContaining('title')
+    })
+    expect(await connected.pages.syncs()).toEqual([
+      expect.objectContaining({ state: 'failing', records: { synced: flow.records - 2, failed: 2 } })
+    ])
   })
 
   it('carries them once they are mended, and is well again', async () => {
@@ -106,7 +120,9 @@ onBothDatabases('C. database to entries', open => {
       database.prepare(`update countries set title = 'Italia' where code = 'ITA'`).run()
     })
     expect(await rerun()).toMatchObject({ status: 'success', failed: 0 })
-    expect(await connected.pages.syncs()).toEqual([expect.objectContaining({ state: 'active', records: { synced: flow.records, failed: 0 } })])
+    expect(await connected.pages.syncs()).toEqual([
+      expect.objectContaining({ state: 'active', records: { synced: flow.records, failed: 0 } })
+    ])
     expect(codes(flow).size).toBe(flow.records)
   })
 })

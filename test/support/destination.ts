@@ -3,8 +3,8 @@
 import { join } from 'node:path'
 import BetterSqlite from 'better-sqlite3'
 import pg from 'pg'
-import type { Sync } from '../../server/http/contract/stack.ts'
-import type { NewConnection } from '../../server/http/contract/stack.ts'
+import type { NewConnection, Sync } from '../../server/http/contract/stack.ts'
+import { until } from '../../sandbox/demo/admin.ts'
 import type { Stack } from '../../sandbox/world/model.ts'
 import { freshPostgres } from './databases.ts'
 import type { Flow } from './flow.ts'
@@ -74,6 +74,32 @@ export async function differences(stack: Stack, syncs: readonly Sync[], { rows }
     for (const key of wanted.keys()) if (!met.has(key)) found.push(`${sync.target}: ${key} is missing`)
   }
   return found
+}
+
+/** Until nothing but `except` differs. Throws Error naming what does. */
+export async function becomesEqual(
+  stack: Stack,
+  syncs: readonly Sync[],
+  destination: Destination,
+  seconds: number,
+  except: string[] = []
+): Promise<void> {
+  let last: string[] = []
+  try {
+    await until(
+      'the database to equal the stack',
+      async () => {
+        last = (await differences(stack, syncs, destination)).filter(difference => !except.includes(difference))
+        return last.length === 0 ? true : null
+      },
+      seconds
+    )
+  } catch (cause) {
+    throw new Error(
+      `The database does not equal the stack after ${seconds} s, ${last.length} differences: ${last.slice(0, 5).join('; ')}`,
+      { cause }
+    )
+  }
 }
 
 function* recordsOf(stack: Stack, contentType: string): Generator<[key: string, words: string]> {

@@ -103,7 +103,12 @@ export function reopen(flow: Flow, login: CmsLogin, installationUid: string): Pr
 }
 
 /** A route of the app's own pages that the demo's admin has no use for. Throws on a refusal. */
-export async function askStack<T>(flow: Flow, { headers }: StackPages, path: string, { method = 'GET', json }: { method?: string; json?: unknown } = {}): Promise<T> {
+export async function askStack<T>(
+  flow: Flow,
+  { headers }: StackPages,
+  path: string,
+  { method = 'GET', json }: { method?: string; json?: unknown } = {}
+): Promise<T> {
   const url = `${flow.server.url}/api/extension/stack${path}`
   return (await flow.person.ask<T>(url, { method, headers, ...(json === undefined ? {} : { json }) })).body
 }

@@ -8,6 +8,7 @@ import { allJobs, scheduleHousekeeping } from './app/jobs.ts'
 import { createServices } from './app/services.ts'
 import type { Config, Secrets } from './config.ts'
 import { AppError } from './errors.ts'
+import { closeConnectors } from './connectors/index.ts'
 import { openDatabase } from './database/database.ts'
 import { migrate } from './database/migrate.ts'
 import { createServer } from './http/server.ts'
@@ -49,6 +50,7 @@ export async function createApp(config: Config, secrets: Secrets, log: Log, { ba
       async close() {
         if (http !== null) await closeServer(http)
         await worker.stop()
+        await closeConnectors()
         await database.close()
       }
     }

@@ -94,4 +94,6 @@ export interface Connector<Settings = unknown, Checkpoint = unknown> {
   push?(shape: Shape, changes: Change[], settings: Settings, ctx: ConnectorContext): Promise<Outcome[]>
   /** For drift; any order. */
   list?(shape: Shape, settings: Settings, ctx: ConnectorContext): AsyncIterable<{ key: string; fingerprint?: string }>
+  /** Ends what it keeps open between calls. */
+  close?(): Promise<void>
 }

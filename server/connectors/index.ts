@@ -7,3 +7,8 @@ export const connectors: readonly Connector[] = [sqlConnector]
 export function findConnector(id: string): Connector | undefined {
   return connectors.find(connector => connector.id === id)
 }
+
+/** For a server that goes down. */
+export async function closeConnectors(): Promise<void> {
+  await Promise.all(connectors.map(connector => connector.close?.()))
+}

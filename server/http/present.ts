@@ -23,6 +23,7 @@ export function presentInstallation(row: Row<'installation'>, facts: Installatio
   return {
     id: row.id,
     region: row.region,
+    organizationId: row.organization_id,
     organizationUid: organization.organization_uid,
     organizationName: organization.name,
     stackApiKey: row.stack_api_key,

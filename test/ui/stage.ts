@@ -11,6 +11,7 @@ import type { Installation, Run } from '../../server/http/contract/stack.ts'
 export const installation: Installation = {
   id: 'ins_1',
   region: 'sandbox',
+  organizationId: 'org_1',
   organizationUid: 'blt1',
   organizationName: 'Harbour Publishing',
   stackApiKey: 'blt8f14e45fceea167a',

@@ -193,6 +193,7 @@ describe('what needs somebody', () => {
   const healthy: Installation = {
     id: 'ins_1',
     region: 'eu',
+    organizationId: 'org_1',
     organizationUid: 'blt1',
     organizationName: 'Harbour Publishing',
     stackApiKey: 'blt2',
@@ -309,7 +310,7 @@ describe('rights as the pages show them', () => {
         { id: 'org_2', name: 'B', role: 'auditor' as const }
       ]
     }
-    expect([roleFor(me, { organizationName: 'B' }), roleFor(me, { organizationName: 'C' })]).toEqual(['auditor', null])
+    expect([roleFor(me, { organizationId: 'org_2' }), roleFor(me, { organizationId: 'org_3' })]).toEqual(['auditor', null])
   })
 
   it('makes a key of exactly what was ticked', () => {

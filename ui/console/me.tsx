@@ -23,6 +23,6 @@ export function abilities(role: Role | null): { custody: boolean; configure: boo
 }
 
 /** The person's role where the installation belongs; null when none is known. */
-export function roleFor(me: Me, { organizationName }: Pick<Installation, 'organizationName'>): Role | null {
-  return me.organizations.find(organization => organization.name === organizationName)?.role ?? null
+export function roleFor(me: Me, { organizationId }: Pick<Installation, 'organizationId'>): Role | null {
+  return me.organizations.find(organization => organization.id === organizationId)?.role ?? null
 }

@@ -1,10 +1,13 @@
 // What a person types to reach a SQL database. No secret stands here: the password is sealed apart, by name.
 import { z } from 'zod'
 
-const Sqlite = z.strictObject({
-  system: z.literal('sqlite').describe('SQLite'),
-  file: z.string().trim().min(1).max(500).describe("File, under the operator's directory")
-})
+const Sqlite = z
+  .strictObject({
+    system: z.literal('sqlite').describe('SQLite'),
+    file: z.string().trim().min(1).max(500).describe("File, under the operator's directory")
+  })
+  // Tells the form that this system asks for no password.
+  .meta({ secrets: [] })
 
 const Postgres = z.strictObject({
   system: z.literal('postgres').describe('PostgreSQL'),

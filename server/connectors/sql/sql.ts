@@ -1,7 +1,7 @@
 // SQL databases as a destination and as a source: SQLite in a file, PostgreSQL over the network, one connector. It makes one
 // table per sync with one column per field, and reads any table or view that has a key.
 import type { Connector, ConnectorContext } from '../connector.ts'
-import { withPostgres } from './postgres.ts'
+import { closePools, withPostgres } from './postgres.ts'
 import { listRows, pullPages, type SqlCheckpoint } from './pull.ts'
 import { pushBatch } from './push.ts'
 import type { Session } from './session.ts'
@@ -21,7 +21,8 @@ export const sqlConnector: Connector<SqlSettings, SqlCheckpoint> = {
   prepare: (shape, settings, ctx) => use(settings, ctx, true, session => prepareTable(session, shape)),
   push: (shape, changes, settings, ctx) => use(settings, ctx, false, session => pushBatch(session, shape, changes, ctx)),
   pull: (source, since, settings, ctx) => pullPages(work => use(settings, ctx, false, work), source, since, ctx),
-  list: (shape, settings, ctx) => listRows(work => use(settings, ctx, false, work), shape, ctx)
+  list: (shape, settings, ctx) => listRows(work => use(settings, ctx, false, work), shape, ctx),
+  close: closePools
 }
 
 function use<T>(settings: SqlSettings, ctx: ConnectorContext, create: boolean, work: (session: Session) => Promise<T>): Promise<T> {

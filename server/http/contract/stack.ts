@@ -9,6 +9,8 @@ const Maybe = z.nullable
 export const Installation = z.object({
   id: z.string(),
   region: z.string(),
+  /** Ours; organizationUid is Contentstack's. */
+  organizationId: z.string(),
   organizationUid: z.string(),
   organizationName: z.string(),
   stackApiKey: z.string(),

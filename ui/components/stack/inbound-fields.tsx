@@ -1,13 +1,18 @@
 // The inbound half of the new-sync form: content type, the field that recognises a record, and column by column where it goes.
 import { useQuery } from '@tanstack/react-query'
 import { useDeferredValue } from 'react'
-import type { ContentType } from '../../../server/http/contract/stack.ts'
+import type { ContentType, MappingRow } from '../../../server/http/contract/stack.ts'
 import { Notice, Problem, Waiting } from '../basics.tsx'
 import { fieldErrors, SelectField } from '../field.tsx'
 import { Table } from '../list.tsx'
 import { externalIdFields, mappingByName, missingFields } from './inbound.ts'
-import type { InboundChoice } from './new-sync.tsx'
 import { useStack } from './stack-view.tsx'
+
+export interface InboundChoice {
+  contentType: string
+  externalIdField: string
+  mapping: MappingRow[] | null
+}
 
 interface Props {
   types: ContentType[]

@@ -6,14 +6,8 @@ import { useState } from 'react'
 import type { Connection, ContentType, MappingRow, NewSync } from '../../../server/http/contract/stack.ts'
 import { Button, counted, Notice, Problem, Waiting } from '../basics.tsx'
 import { Choice, fieldErrors, SelectField, TextField } from '../field.tsx'
-import { InboundFields } from './inbound-fields.tsx'
+import { type InboundChoice, InboundFields } from './inbound-fields.tsx'
 import { useConnections, useRefresh, useStack } from './stack-view.tsx'
-
-export interface InboundChoice {
-  contentType: string
-  externalIdField: string
-  mapping: MappingRow[] | null
-}
 
 const schedules = [
   ['', 'only when asked'],

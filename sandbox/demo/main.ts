@@ -55,6 +55,8 @@ async function main(): Promise<void> {
     }
     await sayWhereToLook(stage, outcome, progress.say)
   } catch (error) {
+    // Ctrl-C took the ground from under it.
+    if (ending) return
     const reason = error instanceof Error ? error.message : String(error)
     if (options.json) console.log(JSON.stringify({ ok: false, reason, seconds: Number(progress.seconds().toFixed(1)) }))
     console.error(`\nThe demo could not go on: ${reason}\nThe server's log: ${stage.server.logFile}`)

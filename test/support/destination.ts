@@ -13,6 +13,8 @@ export interface Destination {
   connection: NewConnection
   /** Every row of a table; none when there is no such table yet. */
   rows(table: string): Promise<Record<string, unknown>[]>
+  /** Somebody meddles with the database. */
+  removeRow(table: string, entryUid: string): Promise<void>
   close(): Promise<void>
 }
 
@@ -33,6 +35,12 @@ function sqliteDestination({ filesDirectory }: Flow): Destination {
         database.close()
       }
     },
+    removeRow(table, entryUid) {
+      const database = new BetterSqlite(join(filesDirectory, file))
+      database.prepare(`delete from "${table}" where entry_uid = ?`).run(entryUid)
+      database.close()
+      return Promise.resolve()
+    },
     close: () => Promise.resolve()
   }
 }
@@ -47,6 +55,9 @@ async function postgresDestination(): Promise<Destination> {
     async rows(table) {
       const { rows: known } = await pool.query('select 1 from information_schema.tables where table_name = $1', [table])
       return known.length > 0 ? (await pool.query<Record<string, unknown>>(`select * from "${table}"`)).rows : []
+    },
+    async removeRow(table, entryUid) {
+      await pool.query(`delete from "${table}" where entry_uid = $1`, [entryUid])
     },
     async close() {
       await pool.end()

@@ -5,67 +5,100 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { articleType, uidOf } from './articles.ts'
 import { type Ground, openGround, runOf } from './ground.ts'
-import { type Case, quantile, result } from './result.ts'
+import { type Case, quantile, result, type Result } from './result.ts'
 
+const articles = 100
 const edits = 60
 const warmUp = 5
 /** Between two edits: the budget's slots of the one before have passed. */
 const pauseMs = 350
+const atOnce = 5
+const bursts = 12
+const burstPauseMs = 1_500
 
 export const liveLatency: Case = {
   name: 'live-latency',
   about: `${edits} edits one at a time, until each stands in the database; limits on`,
   async run({ profileDirectory }) {
-    const ground = await openGround({ entries: 100, limits: 'on', profileDirectory })
-    try {
-      const { pages, connectionId, stack, filesDirectory } = ground
-      const [sync] = await pages.createSyncs({
-        direction: 'outbound',
-        connectionId,
-        contentTypes: [articleType],
-        target: '',
-        locales: [stack.masterLocale]
-      })
-      if (!sync) throw new Error('No sync was made.')
-      await runOf(ground, sync, 30)
-      const database = new Database(join(filesDirectory, 'bench.db'), { readonly: true })
-      const version = database.prepare(`select version from "${sync.target}" where entry_uid = ?`).pluck()
+    return await onWatchedGround(profileDirectory, async (ground, arrival) => {
       const latencies: number[] = []
-      const plain: number[] = []
       for (let index = 0; index < warmUp + edits; index++) {
         await pause(pauseMs)
-        const uid = uidOf(index % 100)
-        const expected = await edit(ground, uid, `edit ${index}`)
+        const latency = await arrival(uidOf(index % articles), `edit ${index}`)
+        if (index >= warmUp) latencies.push(latency)
+      }
+      return await linesOf('live-latency', ground, latencies)
+    })
+  }
+}
+
+/** Several people save at the same moment, within what a second allows. */
+export const liveBurst: Case = {
+  name: 'live-burst',
+  about: `${atOnce} edits at the same moment, ${bursts} times, until each stands in the database; limits on`,
+  async run({ profileDirectory }) {
+    return await onWatchedGround(profileDirectory, async (ground, arrival) => {
+      const latencies: number[] = []
+      for (let burst = 0; burst <= bursts; burst++) {
+        await pause(burstPauseMs)
+        const uids = Array.from({ length: atOnce }, (_, index) => uidOf((burst * atOnce + index) % articles))
+        const found = await Promise.all(uids.map(uid => arrival(uid, `burst ${burst}`)))
+        if (burst > 0) latencies.push(...found)
+      }
+      return await linesOf('live-burst', ground, latencies)
+    })
+  }
+}
+
+type Arrival = (uid: string, teaser: string) => Promise<number>
+
+/** An outbound sync that has caught up; `arrival` edits and resolves with the milliseconds from the CMA's answer to the row. */
+async function onWatchedGround(
+  profileDirectory: string | undefined,
+  work: (ground: Ground, arrival: Arrival) => Promise<Result[]>
+): Promise<Result[]> {
+  const ground = await openGround({ entries: articles, limits: 'on', profileDirectory })
+  try {
+    const { pages, connectionId, stack, filesDirectory } = ground
+    const locales = [stack.masterLocale]
+    const [sync] = await pages.createSyncs({ direction: 'outbound', connectionId, contentTypes: [articleType], target: '', locales })
+    if (!sync) throw new Error('No sync was made.')
+    await runOf(ground, sync, 30)
+    const database = new Database(join(filesDirectory, 'bench.db'), { readonly: true })
+    const version = database.prepare(`select version from "${sync.target}" where entry_uid = ?`).pluck()
+    try {
+      return await work(ground, async (uid, teaser) => {
+        const expected = await edit(ground, uid, teaser)
         const startedAt = performance.now()
         while (Number(version.get(uid)) < expected) {
           if (performance.now() - startedAt > 20_000) throw new Error(`The edit of ${uid} did not arrive within 20 s.`)
           await pause(1)
         }
-        if (index >= warmUp) latencies.push(performance.now() - startedAt)
-      }
-      database.close()
-      const rssMiB = await ground.peakRssMiB()
-      const file = new Database(join(filesDirectory, 'plain.db'))
-      file.pragma('journal_mode = WAL')
-      file.exec('create table entry (uid text primary key, body text)')
-      for (let index = 0; index < 20; index++) {
-        await pause(pauseMs / 2)
-        plain.push(await readAndInsert(ground, file, uidOf(index)))
-      }
-      file.close()
-      return [0.5, 0.95].map(share =>
-        result(
-          `live-latency-p${share * 100}`,
-          quantile(latencies, share),
-          'ms',
-          { name: 'one read by plain fetch and one insert', value: quantile(plain, share) },
-          rssMiB
-        )
-      )
+        return performance.now() - startedAt
+      })
     } finally {
-      await ground.close()
+      database.close()
     }
+  } finally {
+    await ground.close()
   }
+}
+
+async function linesOf(name: string, ground: Ground, latencies: readonly number[]): Promise<Result[]> {
+  const rssMiB = await ground.peakRssMiB()
+  const file = new Database(join(ground.filesDirectory, 'plain.db'))
+  file.pragma('journal_mode = WAL')
+  file.exec('create table entry (uid text primary key, body text)')
+  const plain: number[] = []
+  for (let index = 0; index < 20; index++) {
+    await pause(pauseMs / 2)
+    plain.push(await readAndInsert(ground, file, uidOf(index)))
+  }
+  file.close()
+  return [0.5, 0.95].map(share => {
+    const beside = { name: 'one read by plain fetch and one insert', value: quantile(plain, share) }
+    return result(`${name}-p${share * 100}`, quantile(latencies, share), 'ms', beside, rssMiB)
+  })
 }
 
 /** The version that the edit made. */

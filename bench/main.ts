@@ -2,7 +2,7 @@
 // Judges nothing: numbers and how they are read stand in README.md.
 import { parseArgs } from 'node:util'
 import { inboundWrites } from './inbound.ts'
-import { liveLatency } from './live.ts'
+import { liveBurst, liveLatency } from './live.ts'
 import { outboundInitial } from './outbound.ts'
 import { type Case, tableLine } from './result.ts'
 import { webhookAck } from './webhook-ack.ts'
@@ -17,7 +17,8 @@ const cases: Case[] = [
   inboundWrites('sliding'),
   inboundWrites('bucket'),
   webhookAck,
-  liveLatency
+  liveLatency,
+  liveBurst
 ]
 
 const usage = `npm run bench -- [--json] [--only CASE] [--profile DIR]

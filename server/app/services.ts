@@ -124,8 +124,8 @@ function consoleServices(deps: Deps): Pick<Services, 'organizationsNamed' | 'org
     },
     organizationOf: async (organizationIds, id) => (await getInstallation(db, organizationIds, id)).organization_id,
     lists: {
-      async installations({ organizationIds, before }) {
-        const rows = await listInstallations(db, { organizationIds, limit: pageSize, ...(before === undefined ? {} : { before }) })
+      async installations(asked) {
+        const rows = await listInstallations(db, listed(asked))
         return { items: await views(rows), next: rows.length < pageSize ? null : (rows.at(-1)?.id ?? null) }
       },
       syncs: ({ state, ...asked }) => listSyncs(db, { ...listed(asked), state }),

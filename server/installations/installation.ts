@@ -144,7 +144,7 @@ export async function findInstallation(db: Db, of: { region: string; installatio
 /** Newest first, `before` = id of the last one seen. */
 export async function listInstallations(
   db: Db,
-  of: { organizationIds: readonly string[]; before?: string | null; limit: number }
+  of: { organizationIds: readonly string[]; installationId?: string | undefined; before?: string | null; limit: number }
 ): Promise<Installation[]> {
   if (of.organizationIds.length === 0) return []
   let query = db
@@ -153,6 +153,7 @@ export async function listInstallations(
     .where('organization_id', 'in', of.organizationIds)
     .orderBy('id', 'desc')
     .limit(of.limit)
+  if (of.installationId !== undefined) query = query.where('id', '=', of.installationId)
   if (of.before) query = query.where('id', '<', of.before)
   return await query.execute()
 }

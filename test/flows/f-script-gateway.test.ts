@@ -87,7 +87,11 @@ onBothDatabases('F. script and gateway', open => {
       ['references resolved along', 'GET', () => '/v3/content_types/product/entries?include[]=anything', /include/]
     ])('%s is refused in the CMA’s dialect and never reaches Contentstack', async (_name, method, path, words) => {
       const before = { writes: flow.stack.writes.length, ledger: await ledger() }
-      const { status, body } = await gateway(method, path(flow), method === 'POST' ? { json: { entry: { environments: ['production'], locales: ['en-us'] } } } : {})
+      const { status, body } = await gateway(
+        method,
+        path(flow),
+        method === 'POST' ? { json: { entry: { environments: ['production'], locales: ['en-us'] } } } : {}
+      )
       expect([400, 403]).toContain(status)
       expect(body).toMatchObject({ error_message: expect.stringMatching(words), error_code: expect.any(Number) })
       expect({ writes: flow.stack.writes.length, ledger: await ledger() }).toEqual(before)

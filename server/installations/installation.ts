@@ -8,7 +8,7 @@
 //
 // Installations of an organization that the operator does not list stay pending and idle.
 import { appendAudit, type Actor } from '../audit/audit.ts'
-import { type Db, isUniqueViolation } from '../database/database.ts'
+import type { Db } from '../database/database.ts'
 import { newId } from '../database/id.ts'
 import type { Row } from '../database/schema.ts'
 import { AppError } from '../errors.ts'
@@ -92,9 +92,16 @@ export async function activateInstallation(
     if (row.status !== 'pending') return row
     const organization = await organizationOf(trx, row)
     if (organization.status !== 'claimed') return row
-    await endPredecessors(trx, deps, row, facts.stackApiKey)
     const changes = { status: 'active', stack_api_key: facts.stackApiKey, updated_at: Date.now() } as const
-    await trx.updateTable('installation').set(changes).where('id', '=', row.id).execute()
+    const activated = await trx
+      .updateTable('installation')
+      .set(changes)
+      .where('id', '=', row.id)
+      .where('status', '=', 'pending')
+      .executeTakeFirst()
+    // Another proof was first, or it has ended meanwhile.
+    if (activated.numUpdatedRows === 0n) return await installationById(trx, row.id)
+    await endPredecessors(trx, deps, row, facts.stackApiKey)
     await enqueue(trx, { kind: installationActive, lane: 'live', payload: { installationId: row.id }, group: row.id })
     await appendAudit(trx, deps.vault, {
       organizationId: row.organization_id,
@@ -208,15 +215,16 @@ async function findOrCreate(trx: Db, facts: InstallationFacts): Promise<Installa
     created_at: now,
     updated_at: now
   }
-  try {
-    await trx.insertInto('installation').values(row).execute()
-  } catch (cause) {
-    // The install callback and the lifecycle event come at the same moment; whoever lost finds the row by trying again.
-    if (isUniqueViolation(cause))
-      throw new AppError('conflict', 'This installation is being recorded just now', { cause, remedy: 'Try again.' })
-    throw cause
-  }
-  return row
+  // The install callback, the lifecycle event and the first frame come at the same moment: PostgreSQL waits here for whoever is
+  // first, and the others go on with the row that then stands.
+  await trx
+    .insertInto('installation')
+    .values(row)
+    .onConflict(conflict => conflict.columns(['region', 'installation_uid']).doNothing())
+    .execute()
+  const standing = (await findInstallation(trx, facts)) ?? row
+  await assertAgrees(trx, standing, facts)
+  return standing
 }
 
 async function findOrCreateOrganization(trx: Db, facts: InstallationFacts): Promise<Organization> {

@@ -57,6 +57,8 @@ forEachDatabase(open => {
   })
   const events = async (kind: string) => await database.db.selectFrom('job').selectAll().where('kind', '=', kind).execute()
 
+  const organizations = async () => (await database.db.selectFrom('organization').select('id').execute()).map(({ id }) => id)
+
   describe('an installation', () => {
     it('becomes active by a lifecycle event, and enqueues the event once however often it comes', async () => {
       const row = await activateInstallation(database.db, deps, facts())
@@ -65,6 +67,23 @@ forEachDatabase(open => {
       expect(await events(installationActive)).toHaveLength(1)
       expect(JSON.parse((await events(installationActive))[0]!.payload_json)).toEqual({ installationId: row.id })
       expect(await verifyAudit(database.db, vault, row.organization_id)).toMatchObject({ ok: true, count: 1 })
+    })
+
+    it('is recorded and activated once when callback, lifecycle event and app-token come at the same moment', async () => {
+      for (let round = 0; round < 10; round += 1) {
+        const same = facts({ installationUid: `inst${round}`, stackApiKey: `bltStack${round}` })
+        const rows = await Promise.all([
+          rememberPending(database.db, { ...same, stackApiKey: null }),
+          activateInstallation(database.db, deps, same),
+          activateInstallation(database.db, deps, { ...same, via: 'app-token' }),
+          rememberPending(database.db, { ...same, stackApiKey: null })
+        ])
+        expect(new Set(rows.map(({ id }) => id)).size).toBe(1)
+        expect([rows[1].status, rows[2].status]).toEqual(['active', 'active'])
+      }
+      expect(await events(installationActive)).toHaveLength(10)
+      const [row] = await listInstallations(database.db, { organizationIds: await organizations(), limit: 1 })
+      expect(await verifyAudit(database.db, vault, row!.organization_id)).toMatchObject({ ok: true, count: 10 })
     })
 
     it('that an install callback made known waits as pending until somebody proves it', async () => {

@@ -226,15 +226,15 @@ export interface ScheduleTable {
   enabled: number
 }
 
-/** One row per organization and request kind, shared by every process: requests leave evenly spaced (installations/budget.ts). */
+/** Per organization and request kind: when requests left (the last ones) and may leave, by the database's clock (installations/budget.ts). */
 export interface BudgetTable {
   organization_id: string
   kind: 'read' | 'write' | 'bulk'
-  /** When the next request may leave, by the database's clock. */
   next_at: number
   limit_per_second: number
   /** After a 429: nothing before this. */
   blocked_until: number
+  recent_json: Generated<string>
 }
 
 /** Who wrote what to the stack: syncs and access keys alike. Our own webhook echo is recognised here. */

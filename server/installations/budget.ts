@@ -1,13 +1,13 @@
 // One budget per organization, for every job, process and script: Contentstack limits reads, writes and bulk requests per second and
-// organization (reference §8.1). Whether it counts by fixed window, sliding window or bucket is not established, so requests leave
-// evenly spaced, a tenth slower than allowed: then no second, however it is cut and with 100 ms of jitter on the way, holds more than
-// the limit. One row per organization and kind says when the next request may leave; a process takes one slice of it at a time, so
-// nobody waits behind more than a slice, and gives each slot to the first waiter of the highest lane.
+// organization (reference §8.1). One row per organization and kind says when requests leave; a process takes one slot of it at a
+// time, so nobody waits behind more than that, and gives it to the first waiter of the highest lane. A low limit is kept by
+// remembering the last second's requests (budget-window.ts); under a high one they leave evenly, a slice of them at a time.
 import { setTimeout as wait } from 'node:timers/promises'
 import { sql } from 'kysely'
 import type { RateNews, RequestKind, RequestLane } from '../contentstack/cma.ts'
-import { nowExpression } from '../database/clock.ts'
-import type { Database, Db } from '../database/database.ts'
+import { databaseNow, nowExpression } from '../database/clock.ts'
+import { type Database, type Db, dialectOf } from '../database/database.ts'
+import { highestWindowedLimit, remember, slotAt } from './budget-window.ts'
 
 export interface Budget {
   /** Resolves when a request may leave. Rejects with the signal's reason. */
@@ -32,6 +32,8 @@ interface Slice {
   start: number
   end: number
   slots: number
+  /** As it stands in the row, where slots stand there one by one. */
+  at: number | null
 }
 
 interface Gate {
@@ -39,6 +41,16 @@ interface Gate {
   running: boolean
   limit: number
   slice: Slice | null
+  /** A slot of the row that was let go: the next one takes its place. */
+  unused: number | null
+  /** When this process's last requests really left, by its monotonic clock: a disk that takes its time makes slots late. */
+  left: number[]
+  /** Milliseconds that a row's slot takes to be written down, of late. */
+  writing: number
+  /** Milliseconds on top of a second, for what the way makes of the distance between two requests. Grows when it was too little. */
+  margin: number
+  /** Answers without a refusal since the margin last changed. */
+  admitted: number
   /** Refusals in a row: each doubles the pause. Those of one moment count as one. */
   refusals: number
   refusedAt: number
@@ -46,7 +58,13 @@ interface Gate {
   blocking: Promise<void> | null
 }
 
-/** Between the requests of one kind, milliseconds. */
+/** Of a loopback or a good line; the first refusals show what the way really needs. */
+const leastMargin = 15
+const mostMargin = 120
+/** So many admitted answers later a smaller margin is tried again. */
+const answersUntilTighter = 500
+
+/** Between the requests of one kind under a high limit, milliseconds. */
 const spacing = (limit: number): number => 1100 / limit
 
 /** A fiftieth of a second's slots at once, so that a high limit does not cost a statement per request. */
@@ -64,6 +82,11 @@ export function createBudget(database: Database): Budget {
         running: false,
         limit: defaultLimits[kind],
         slice: null,
+        unused: null,
+        left: [],
+        writing: 0,
+        margin: leastMargin,
+        admitted: 0,
         refusals: 0,
         refusedAt: 0,
         blocking: null
@@ -80,12 +103,12 @@ export function createBudget(database: Database): Budget {
     try {
       while (lanes.some(lane => gate.waiting[lane].size > 0)) {
         await gate.blocking
-        const slice =
-          gate.slice && gate.slice.slots > 0 && performance.now() <= gate.slice.end
-            ? gate.slice
-            : await takeSlice(database.db, gate, organizationId, kind)
+        const left = gate.slice && gate.slice.slots > 0 ? gate.slice : null
+        const usable = left && performance.now() <= left.end
+        if (left && !usable) gate.unused = left.at
+        const slice = usable ? left : await take(database.db, gate, organizationId, kind)
         gate.slice = slice
-        const ahead = slice.start - performance.now()
+        const ahead = Math.max(slice.start, freeAt(gate)) - performance.now()
         if (ahead > 0) await wait(Math.ceil(ahead))
         // While it was waited for, a refusal may have thrown the slice away, somebody may have given up, or this process may have been
         // held up for so long that the slot would now stand too close to the next one.
@@ -93,6 +116,7 @@ export function createBudget(database: Database): Budget {
         const next = firstOf(gate)
         if (!next) continue
         slice.slots -= 1
+        if (isWindowed(gate.limit)) gate.left = [...gate.left, performance.now()].slice(-gate.limit)
         next.resolve()
       }
     } catch (error) {
@@ -127,12 +151,20 @@ export function createBudget(database: Database): Budget {
       const told = limit !== null && limit >= 1 ? Math.min(limit, maxLimit) : null
       if (status === 429) {
         // The slots are shared with integrations that are none of ours; no Retry-After is documented.
-        if (performance.now() - gate.refusedAt > 500) gate.refusals += 1
+        if (performance.now() - gate.refusedAt > 500) {
+          gate.refusals += 1
+          gate.margin = Math.min(mostMargin, gate.margin * 2)
+        }
+        gate.admitted = 0
         gate.refusedAt = performance.now()
         gate.slice = null
         const pause = Math.min(1000 * 2 ** (gate.refusals - 1), 16_000)
         gate.blocking = block(database.db, organizationId, kind, told ?? gate.limit, pause).catch(() => {})
-      } else if (status > 0 && status < 500) gate.refusals = 0
+      } else if (status > 0 && status < 500) {
+        gate.refusals = 0
+        gate.admitted += 1
+        if (gate.admitted % answersUntilTighter === 0) gate.margin = Math.max(leastMargin, gate.margin - leastMargin)
+      }
       if (told !== null && told !== gate.limit) {
         gate.limit = told
         gate.slice = null
@@ -150,6 +182,64 @@ function firstOf(gate: Gate): Waiter | null {
     }
   }
   return null
+}
+
+const isWindowed = (limit: number): boolean => limit <= highestWindowedLimit
+
+/** The row speaks for all processes, as exactly as their disks are quick; what left from here is known exactly. */
+function freeAt({ limit, left, margin }: Gate): number {
+  const full = isWindowed(limit) ? left.at(-limit) : undefined
+  return full === undefined ? 0 : full + 1000 + margin
+}
+
+async function take(db: Db, gate: Gate, organizationId: string, kind: RequestKind): Promise<Slice> {
+  return isWindowed(gate.limit) ? await takeSlot(db, gate, organizationId, kind) : await takeSlice(db, gate, organizationId, kind)
+}
+
+/** Writes down the next slot for the most urgent of who waits. */
+async function takeSlot(db: Db, gate: Gate, organizationId: string, kind: RequestKind): Promise<Slice> {
+  const begunAt = performance.now()
+  const found = await db.transaction().execute(async trx => {
+    await trx
+      .insertInto('budget')
+      .values({ organization_id: organizationId, kind, next_at: 0, limit_per_second: gate.limit, blocked_until: 0 })
+      .onConflict(conflict => conflict.columns(['organization_id', 'kind']).doNothing())
+      .execute()
+    const ofRow = trx.selectFrom('budget').selectAll().where('organization_id', '=', organizationId).where('kind', '=', kind)
+    const row = await (dialectOf(trx) === 'postgres' ? ofRow.forUpdate() : ofRow).executeTakeFirstOrThrow()
+    const now = await databaseNow(trx)
+    const here = performance.now()
+    const recent = without(JSON.parse(row.recent_json) as number[], gate.unused)
+    const at = slotAt(recent, {
+      // Slots are written down for when they can be used: once they are on disk.
+      now: now + gate.writing,
+      notBefore: Math.max(row.blocked_until, row.next_at),
+      limit: row.limit_per_second,
+      lane: lanes.find(lane => gate.waiting[lane].size > 0) ?? 'backfill',
+      window: 1000 + gate.margin
+    })
+    await trx
+      .updateTable('budget')
+      .set({ recent_json: JSON.stringify(remember(recent, at, now)) })
+      .where('organization_id', '=', organizationId)
+      .where('kind', '=', kind)
+      .execute()
+    return { limit: row.limit_per_second, start: here + at - now, at }
+  })
+  gate.unused = null
+  const took = performance.now() - begunAt
+  gate.writing = Math.min(100, Math.ceil(took > gate.writing ? took : gate.writing * 0.7))
+  if (found.limit !== gate.limit) {
+    gate.limit = found.limit
+    if (!isWindowed(found.limit)) return await takeSlice(db, gate, organizationId, kind)
+  }
+  // Used much later it would stand too close to other processes' next ones.
+  return { start: found.start, end: Math.max(found.start, performance.now()) + gate.margin, slots: 1, at: found.at }
+}
+
+function without(times: number[], unused: number | null): number[] {
+  const index = unused === null ? -1 : times.indexOf(unused)
+  return index < 0 ? times : times.toSpliced(index, 1)
 }
 
 /** Moves the row on by one slice and says, in this process's time, when that slice lies. */
@@ -171,11 +261,11 @@ async function takeSlice(db: Db, gate: Gate, organizationId: string, kind: Reque
   // Another process may have learned of another limit. The slice in hand is spaced by what we believed; a lower one must not be.
   if (row.limit_per_second !== gate.limit) {
     gate.limit = row.limit_per_second
-    if (row.limit_per_second < slots * 50) return await takeSlice(db, gate, organizationId, kind)
+    if (row.limit_per_second < slots * 50) return await take(db, gate, organizationId, kind)
   }
   const start = performance.now() + (row.next_at - length - row.now)
   // A single slot used late would stand too close to the next one.
-  return { start, end: start + (slots === 1 ? Math.min(length, 50) : length), slots }
+  return { start, end: start + (slots === 1 ? Math.min(length, 50) : length), slots, at: null }
 }
 
 async function block(db: Db, organizationId: string, kind: RequestKind, limit: number, milliseconds: number): Promise<void> {

@@ -43,6 +43,7 @@ onBothDatabasesIn(browser, 'A. install, grant, token in custody', (open, dialect
     frame = page.frameLocator('iframe[data-location="cs.cm.stack.config"]')
     await frame.getByRole('button', { name: 'Connect this stack' }).waitFor()
     await shot('2-configuration')
+    expect(await frame.getByRole('heading', { level: 1 }).innerText()).toBe('Quayside for this stack')
   })
 
   it('takes the grant in a window of its own, which says that the token is in custody and the grant revoked', async () => {

@@ -29,9 +29,9 @@ export interface Flow extends Stage {
 export type OpenFlow = (sandbox?: StageOptions['sandbox']) => Promise<Flow>
 
 /** `define` runs once per kind of database; what `open` gave is gone when its tests are done. */
-export function onBothDatabases(title: string, define: (open: OpenFlow, dialect: DialectName) => void): void {
+export function onBothDatabases(title: string, define: (open: OpenFlow, dialect: DialectName) => void, skipped = false): void {
   describe.concurrent.each(['sqlite', 'postgres'] as const)('on %s', dialect => {
-    describe(title, { concurrent: false }, () => {
+    describe.skipIf(skipped)(title, { concurrent: false }, () => {
       const cleanups: (() => Promise<void>)[] = []
       afterAll(async () => {
         for (const cleanup of cleanups.toReversed()) await cleanup()
@@ -43,8 +43,7 @@ export function onBothDatabases(title: string, define: (open: OpenFlow, dialect:
 
 /** The same in a browser: without one, each test is reported as skipped under a name that says what to do. */
 export function onBothDatabasesIn(browser: Browser | null, title: string, define: (open: OpenFlow, dialect: DialectName) => void): void {
-  if (browser) return onBothDatabases(title, define)
-  describe.skip(`${title} (${skipReason})`, () => define(() => Promise.reject(new Error(skipReason)), 'sqlite'))
+  onBothDatabases(browser ? title : `${title} (${skipReason})`, define, browser === null)
 }
 
 async function openFlow(dialect: DialectName, cleanups: (() => Promise<void>)[], sandbox: StageOptions['sandbox']): Promise<Flow> {

@@ -1,6 +1,6 @@
 // What people who may be here get wrong, or try: credentials of the wrong kind, set-ups that cannot be, ids of others, values that
 // mean nothing.
-import { blogApiKey, shopApiKey } from '../../../sandbox/world/built-in.ts'
+import { blogApiKey } from '../../../sandbox/world/built-in.ts'
 import { paste, pasted, type Row, scope, send, stack } from './stand.ts'
 
 export const fromPeople: Record<string, Row> = {

@@ -7,7 +7,12 @@ export default defineConfig({
   root: 'ui',
   base: '/ui/',
   plugins: [react()],
-  build: { outDir: '../dist/ui', emptyOutDir: true, sourcemap: true, rolldownOptions: { input: { extension: 'ui/extension.html', console: 'ui/console.html' } } },
+  build: {
+    outDir: '../dist/ui',
+    emptyOutDir: true,
+    sourcemap: true,
+    rolldownOptions: { input: { extension: 'ui/extension.html', console: 'ui/console.html' } }
+  },
   test: {
     root: '.',
     projects: [

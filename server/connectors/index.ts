@@ -10,5 +10,5 @@ export function findConnector(id: string): Connector | undefined {
 
 /** For a server that goes down. */
 export async function closeConnectors(): Promise<void> {
-  await Promise.all(connectors.map(connector => connector.close?.()))
+  await Promise.all(connectors.map(async connector => await connector.close?.()))
 }

@@ -58,7 +58,12 @@ export function createVault(ring: KeyRing): Vault {
     },
 
     async erase(db, secretId) {
-      await db.updateTable('secret').set({ envelope: '', erased_at: Date.now() }).where('id', '=', secretId).where('erased_at', 'is', null).execute()
+      await db
+        .updateTable('secret')
+        .set({ envelope: '', erased_at: Date.now() })
+        .where('id', '=', secretId)
+        .where('erased_at', 'is', null)
+        .execute()
     },
 
     async eraseAll(db, installationId) {
@@ -88,7 +93,12 @@ export function createVault(ring: KeyRing): Vault {
           for (const row of rows) {
             const envelope = rewrap(ring, row.envelope, aadOf(row))
             // An erase that came between must win: its envelope is gone, so nothing matches.
-            await trx.updateTable('secret').set({ envelope, key_id: ring.current.id }).where('id', '=', row.id).where('envelope', '=', row.envelope).execute()
+            await trx
+              .updateTable('secret')
+              .set({ envelope, key_id: ring.current.id })
+              .where('id', '=', row.id)
+              .where('envelope', '=', row.envelope)
+              .execute()
           }
         })
         done += rows.length

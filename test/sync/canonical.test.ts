@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { canonicalText, hashOf } from '../../server/sync/canonical.ts'
@@ -31,7 +32,8 @@ it('reads the same after a travel through JSON', () => {
 it('tells different values apart', () => {
   fc.assert(
     fc.property(fc.jsonValue(), fc.jsonValue(), (a, b) => {
-      const same = JSON.stringify(shuffledKeys(a)) === JSON.stringify(shuffledKeys(b))
+      // Through JSON, because -0 and 0 are one value there.
+      const same = isDeepStrictEqual(JSON.parse(JSON.stringify(a)), JSON.parse(JSON.stringify(b)))
       expect(canonicalText(a) === canonicalText(b)).toBe(same)
     })
   )
@@ -53,11 +55,3 @@ it('counts an asset by what it points at, not by its dates', () => {
   expect(hashOf({ cover: { ...asset, updated_at: '2026-02-02', _version: 2 } })).toBe(hashOf({ cover: asset }))
   expect(hashOf({ cover: { ...asset, url: 'https://images.example/2' } })).not.toBe(hashOf({ cover: asset }))
 })
-
-function shuffledKeys(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(shuffledKeys)
-  if (value === null || typeof value !== 'object') return Object.is(value, -0) ? 0 : value
-  return Object.entries(value)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, inner]) => ['key', key, shuffledKeys(inner)])
-}

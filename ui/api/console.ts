@@ -10,7 +10,7 @@ export type Filter = Record<string, string | null>
 const list =
   <T>(path: string, item: z.ZodMiniType<T>) =>
   (query: Filter = {}, signal?: AbortSignal): Promise<c.List<T>> =>
-    request({ path: `/api/console/${path}`, query, answer: c.listOf(item) as z.ZodMiniType<c.List<T>>, signal })
+    request({ path: `/api/console/${path}`, query, answer: c.listOf(item), signal })
 
 export const consoleApi = {
   me: (signal?: AbortSignal) => request({ path: '/api/console/me', answer: Me, signal }),

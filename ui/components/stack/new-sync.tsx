@@ -3,7 +3,7 @@
 // recognise records by.
 import { useMutation, useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
-import type { Connection, ContentType, MappingRow, NewSync } from '../../../server/http/contract/stack.ts'
+import type { Connection, ContentType, NewSync } from '../../../server/http/contract/stack.ts'
 import { Button, counted, Notice, Problem, Waiting } from '../basics.tsx'
 import { Choice, fieldErrors, SelectField, TextField } from '../field.tsx'
 import { type InboundChoice, InboundFields } from './inbound-fields.tsx'

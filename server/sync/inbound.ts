@@ -116,14 +116,14 @@ async function writePage(db: Db, work: Work, records: readonly SourceRecord[], u
     todo.map(({ record }) => record.key)
   )
   await settled(work, [...intents.values()])
-  const known = await lookUp(
+  const known = lookAhead(
     work,
     todo.filter(({ link }) => !link?.entry_uid).map(({ record }) => record.key)
   )
   return await eachAtOnce(todo, until, work.signal, async ({ record, hash, link }) => {
     const outcome = twice.has(record.key)
       ? { error: `Two records of the source share the key "${record.key}".` }
-      : await writeRecord(db, work, record, hash, link, known.get(record.key) ?? null, intents.get(record.key))
+      : await writeRecord(db, work, record, hash, link, await known(record.key), intents.get(record.key))
     await keep(db, work, record, hash, link, outcome)
   })
 }
@@ -231,22 +231,42 @@ function conflictOf(entry: Entry, expected: number | null): { conflict?: string 
   return { conflict: `Version ${entry._version - 1} in Contentstack was made by somebody else; this sync wrote over its mapped fields.` }
 }
 
-/** Entries by the keys they hold. */
-async function lookUp(work: Work, keys: readonly string[]): Promise<Map<string, Entry>> {
-  const { stack, sync, locale, options } = work
+/**
+ * Entries by the keys they hold, looked up while records before them are written: reads and writes have slots of their own. One
+ * part ahead and no more, so that a page that is broken off has asked for little in vain. A key that was not given finds nothing.
+ */
+function lookAhead(work: Work, keys: readonly string[]): (key: string) => Promise<Entry | null> {
+  const partOf = new Map(keys.map((key, index) => [key, Math.floor(index / keysPerLookup)]))
+  const asked: Promise<Map<string, Entry>>[] = []
+  const ask = (part: number): Promise<Map<string, Entry>> | undefined => {
+    const given = keys.slice(part * keysPerLookup, (part + 1) * keysPerLookup)
+    if (given.length === 0) return undefined
+    const looking = (asked[part] ??= lookUp(work, given))
+    // Its failure is met by whoever needs it; until then it must not count as unhandled.
+    looking.catch(() => {})
+    return looking
+  }
+  return async key => {
+    const part = partOf.get(key)
+    if (part === undefined) return null
+    const looking = ask(part)
+    void ask(part + 1)
+    return (await looking)?.get(key) ?? null
+  }
+}
+
+/** At most keysPerLookup keys. */
+async function lookUp({ stack, sync, locale, options }: Work, keys: readonly string[]): Promise<Map<string, Entry>> {
   const byKey = new Map<string, Entry>()
-  for (let index = 0; index < keys.length; index += keysPerLookup) {
-    const part = keys.slice(index, index + keysPerLookup)
-    const { entries } = await stack.entriesPage(sync.content_type, {
-      locale,
-      query: { [options.externalIdField]: { $in: part } },
-      limit: 100
-    })
-    for (const entry of entries) {
-      const key = entry[options.externalIdField]
-      // Without upper and lower case a query may find more than it was asked for.
-      if (typeof key === 'string' && part.includes(key)) byKey.set(key, entry)
-    }
+  const { entries } = await stack.entriesPage(sync.content_type, {
+    locale,
+    query: { [options.externalIdField]: { $in: keys } },
+    limit: 100
+  })
+  for (const entry of entries) {
+    const key = entry[options.externalIdField]
+    // Without upper and lower case a query may find more than it was asked for.
+    if (typeof key === 'string' && keys.includes(key)) byKey.set(key, entry)
   }
   return byKey
 }

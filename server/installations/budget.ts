@@ -59,7 +59,7 @@ interface Gate {
 }
 
 /** Of a loopback or a good line; the first refusals show what the way really needs. */
-const leastMargin = 15
+const leastMargin = 25
 const mostMargin = 120
 /** So many admitted answers later a smaller margin is tried again. */
 const answersUntilTighter = 500

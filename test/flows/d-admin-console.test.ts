@@ -96,10 +96,11 @@ onBothDatabasesIn(browser, 'D. the admin console', (open, dialect) => {
     await page.getByRole('cell', { name: /^made in the console/ }).waitFor()
     await shot(page, '2-installation')
     await page.getByRole('link', { name: 'Audit', exact: true }).click()
-    const event = page.getByRole('row').filter({ hasText: 'made in the console' })
+    const audit = page.getByRole('group', { name: 'Audit events' })
+    const event = audit.getByRole('row').filter({ hasText: 'made in the console' })
     await event.waitFor()
     expect(await event.innerText()).toMatch(/Anke Admin[\s\S]*key\.create/)
-    await page.getByRole('row').filter({ hasText: 'person.login' }).first().waitFor()
+    await audit.getByRole('row').filter({ hasText: 'person.login' }).first().waitFor()
     await shot(page, '3-audit')
   })
 

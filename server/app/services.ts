@@ -155,5 +155,5 @@ function configPage(deps: Deps, installation: Installation): string {
 }
 
 function nameOf(installation: Installation): string {
-  return installation.stack_name || installation.stack_api_key || 'your stack'
+  return installation.stack_name || 'your stack'
 }

@@ -29,7 +29,7 @@ export function ConnectToken(given: Props) {
 
 function ByGrant({ replacing, onWay, onClose }: Props) {
   const { api, branches } = useStack()
-  const [days, setDays] = useState('365')
+  const [days, setDays] = useState('90')
   const [branchText, setBranchText] = useState(branches.join(', ') || 'main')
   const [link, setLink] = useState<string | null>(null)
   const start = useMutation({

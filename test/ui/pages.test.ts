@@ -211,7 +211,7 @@ describe.skipIf(chromium === null)('the pages', () => {
       await app.getByRole('button', { name: 'Authorise in Contentstack' }).click()
       await (await opened).waitForURL(`${stage.app}/ui/console.html`)
       expect(await (await opened).evaluate(() => globalThis.opener === null)).toBe(true)
-      expect(asked('POST', '/api/extension/stack/grants')[0]?.body).toEqual({ purpose: 'mint', expiresInDays: 365, branches: ['main'] })
+      expect(asked('POST', '/api/extension/stack/grants')[0]?.body).toEqual({ purpose: 'mint', expiresInDays: 90, branches: ['main'] })
       await app.getByText('You authorise in the other window').waitFor()
       grant = { id: 'grt_1', purpose: 'mint', status: 'revoked', validUntil: null, error: null, createdAt: 1, finishedAt: 2 }
       await app.getByText("The stack's own token is in custody.").waitFor()

@@ -119,7 +119,7 @@ type Ask = { ask: 'sign'; count: number } | { ask: 'writes'; contentType: string
 async function startHost(
   options: GroundOptions
 ): Promise<{ ready: GroundReady; ask: <T>(question: Ask) => Promise<T>; close: () => Promise<void> }> {
-  const child = fork(fileURLToPath(new URL('./ground-process.ts', import.meta.url)), [JSON.stringify(options)], {
+  const child = fork(fileURLToPath(new URL('./ground.process.ts', import.meta.url)), [JSON.stringify(options)], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     execArgv: []
   })

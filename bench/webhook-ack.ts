@@ -102,7 +102,7 @@ async function closedLoop({ headers }: SignedWebhooks, url: string, webhooks: Si
 }
 
 async function startBareRoute(file: string): Promise<{ url: string; close: () => void }> {
-  const child = fork(fileURLToPath(new URL('./bare-route.ts', import.meta.url)), [file], {
+  const child = fork(fileURLToPath(new URL('./bare-route.process.ts', import.meta.url)), [file], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     execArgv: []
   })

@@ -62,7 +62,7 @@ interface Gate {
 const leastMargin = 25
 const mostMargin = 120
 /** So many admitted answers later a smaller margin is tried again. */
-const answersUntilTighter = 500
+const answersUntilTighter = 5_000
 
 /** Between the requests of one kind under a high limit, milliseconds. */
 const spacing = (limit: number): number => 1100 / limit

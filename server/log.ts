@@ -13,8 +13,25 @@ export interface Log {
 }
 
 const secretNames = [
-  'authorization', 'authtoken', 'access_token', 'refresh_token', 'client_secret', 'token', 'secret', 'password', 'cookie',
-  'set-cookie', 'code', 'code_verifier', 'verifier', 'app-token', 'appToken', 'accessToken', 'refreshToken', 'clientSecret', 'plaintext'
+  'authorization',
+  'authtoken',
+  'access_token',
+  'refresh_token',
+  'client_secret',
+  'token',
+  'secret',
+  'password',
+  'cookie',
+  'set-cookie',
+  'code',
+  'code_verifier',
+  'verifier',
+  'app-token',
+  'appToken',
+  'accessToken',
+  'refreshToken',
+  'clientSecret',
+  'plaintext'
 ]
 
 const redactPaths = secretNames.flatMap(name => [`["${name}"]`, `*["${name}"]`, `*.*["${name}"]`])

@@ -14,8 +14,20 @@ const write = async (name: string, content: unknown, mode = 0o600) => {
 }
 
 const app = { region: 'eu', appUid: 'app', clientId: 'client', clientSecret: 'hush-hush', webhookSecret: 'sixteen-characters' }
-const sandboxHosts = { location: 'SANDBOX', application: 'http://localhost:1', contentManagement: 'http://localhost:2', developerHub: 'http://localhost:3' }
-const provider = { id: 'corporate', name: 'Corporate', issuer: 'https://login.example.com', clientId: 'c', clientSecret: 'hush-hush', groupRoles: {} }
+const sandboxHosts = {
+  location: 'SANDBOX',
+  application: 'http://localhost:1',
+  contentManagement: 'http://localhost:2',
+  developerHub: 'http://localhost:3'
+}
+const provider = {
+  id: 'corporate',
+  name: 'Corporate',
+  issuer: 'https://login.example.com',
+  clientId: 'c',
+  clientSecret: 'hush-hush',
+  groupRoles: {}
+}
 const tenants = { organizations: [{ region: 'eu', organizationUid: 'blt1', name: 'Harbour' }], identityProviders: [provider] }
 
 beforeAll(async () => {
@@ -24,7 +36,10 @@ beforeAll(async () => {
   await write('open-key', generateKeyRing(), 0o644)
   await write('short-key', `k:${Buffer.from('too short').toString('base64')}\n`)
   await write('sample-key', `k:${Buffer.alloc(32, 'a').toString('base64')}\n`)
-  await write('twice-key', generateKeyRing().replace(/^.*\n$/, line => line + line))
+  await write(
+    'twice-key',
+    generateKeyRing().replace(/^.*\n$/, line => line + line)
+  )
   await write('apps.json', [app])
   await write('tenants.json', tenants)
 })
@@ -50,7 +65,15 @@ function refusal(environment: Record<string, string | undefined>): { message: st
 describe('configuration', () => {
   it('takes production as the default, with secrets apart from the config', () => {
     const { config, secrets } = loadConfig(good())
-    expect(config).toMatchObject({ production: true, publicUrl: 'https://quayside.example.com', host: '127.0.0.1', port: 4000, role: 'all', workers: 8, logLevel: 'info' })
+    expect(config).toMatchObject({
+      production: true,
+      publicUrl: 'https://quayside.example.com',
+      host: '127.0.0.1',
+      port: 4000,
+      role: 'all',
+      workers: 8,
+      logLevel: 'info'
+    })
     expect(secrets.apps[0]?.region.contentManagement).toBe('https://eu-api.contentstack.com')
     expect(secrets.identityProviders[0]?.tokenEndpointAuthMethod).toBe('client_secret_post')
     expect(JSON.stringify(config)).not.toContain('hush-hush')
@@ -74,7 +97,12 @@ describe('configuration', () => {
     ['roles apart on SQLite', { QUAYSIDE_ROLE: 'worker' }, 'SQLite serves one process'],
     ['an apps file that is no JSON', { QUAYSIDE_APPS_FILE: 'key' }, 'which is not a readable JSON file']
   ])('refuses %s, naming it and the remedy', (_case, change, words) => {
-    const inFolder = Object.fromEntries(Object.entries(change).map(([name, value]) => [name, /^[a-z-]+$/.test(value ?? '') && name.endsWith('_FILE') ? path(value as string) : value]))
+    const inFolder = Object.fromEntries(
+      Object.entries(change).map(([name, value]) => [
+        name,
+        /^[a-z-]+$/.test(value ?? '') && name.endsWith('_FILE') ? path(value as string) : value
+      ])
+    )
     const { message, remedy } = refusal({ ...good(), ...inFolder })
     expect(message).toContain(words)
     expect(remedy).not.toBe('')

@@ -16,6 +16,8 @@ export interface Actor {
 
 export interface NewAuditEvent {
   organizationId: string
+  /** Of an event that concerns one installation; an event of the whole organization has none. */
+  installationId?: string
   actor: Actor
   /** 'sync.create', 'key.revoke', 'person.login' */
   action: string
@@ -42,6 +44,7 @@ export async function appendAudit(trx: Db, vault: Marks, event: NewAuditEvent): 
   const row: Omit<Row<'audit_event'>, 'mac'> = {
     id: newId('aud'),
     organization_id: event.organizationId,
+    installation_id: event.installationId ?? null,
     seq: (head?.seq ?? 0) + 1,
     at: Date.now(),
     actor_kind: event.actor.kind,
@@ -114,16 +117,17 @@ export async function anchorAudit(db: Db, log: Log): Promise<void> {
 /** Newest first. `before` = the last id of the page before. */
 export async function listAudit(
   db: Db,
-  asked: { organizationIds: readonly string[]; before?: string | undefined; limit: number }
+  asked: { organizationIds: readonly string[]; installationId?: string | undefined; before?: string | undefined; limit: number }
 ): Promise<(Row<'audit_event'> & { organization_name: string })[]> {
   if (asked.organizationIds.length === 0) return []
-  const { before } = asked
+  const { installationId, before } = asked
   return await db
     .selectFrom('audit_event')
     .innerJoin('organization', 'organization.id', 'audit_event.organization_id')
     .selectAll('audit_event')
     .select('organization.name as organization_name')
     .where('audit_event.organization_id', 'in', asked.organizationIds)
+    .$if(installationId !== undefined, query => query.where('audit_event.installation_id', '=', installationId as string))
     .$if(before !== undefined, query => query.where('audit_event.id', '<', before as string))
     .orderBy('audit_event.id', 'desc')
     .limit(asked.limit)
@@ -137,6 +141,7 @@ function macOf(vault: Marks, row: Omit<Row<'audit_event'>, 'mac'>): string {
     JSON.stringify([
       row.id,
       row.organization_id,
+      row.installation_id,
       row.seq,
       row.at,
       row.actor_kind,

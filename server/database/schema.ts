@@ -1,8 +1,7 @@
 // The data model on one page: what we keep, in the words of the design. Column names are snake_case, the same on SQLite and
 // PostgreSQL. Conventions, so that one code serves both databases:
 //   *_at     milliseconds since 1970 UTC (integer / bigint read as number)
-//   *_json   JSON text, parsed by the room that owns the table
-//   flags    0 | 1
+//   *_json   JSON text, parsed by the room that owns the table; flags are 0 | 1
 //   id       'ins_…', 'run_…': prefix + time-ordered random text (database/id.ts), so keyset paging by id is paging by age
 // Every row that belongs to a tenant carries organization_id, the tenant wall, even where a join could tell.
 import type { Generated, Insertable, Selectable } from 'kysely'
@@ -130,10 +129,11 @@ export interface SecretTable {
   erased_at: number | null
 }
 
-/** Append-only, chained per organization by a keyed hash. Unique (organization_id, seq). */
+/** Append-only, chained per organization by a keyed hash. Unique (organization_id, seq). installation_id: null = it concerns none alone. */
 export interface AuditEventTable {
   id: string
   organization_id: string
+  installation_id: string | null
   seq: number
   at: number
   actor_kind: 'admin' | 'extension' | 'key' | 'system' | 'grant'

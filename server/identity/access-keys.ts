@@ -202,10 +202,11 @@ async function audit(
 ): Promise<void> {
   await appendAudit(trx, vault, {
     organizationId: row.organization_id,
+    installationId: row.installation_id,
     actor,
     action,
     object: { kind: 'access_key', id: row.id, name: row.name },
-    detail: { installationId: row.installation_id, fingerprint: row.fingerprint, ...detail }
+    detail: { fingerprint: row.fingerprint, ...detail }
   })
 }
 

@@ -105,6 +105,7 @@ export async function startGrant(db: Db, deps: GrantDeps, input: GrantStart): Pr
       .execute()
     await appendAudit(trx, deps.vault, {
       organizationId: installation.organization_id,
+      installationId: installation.id,
       actor: initiator,
       action: 'grant.start',
       object: objectOf(installation),
@@ -214,6 +215,7 @@ export async function finishGrant(db: Db, deps: GrantDeps, input: GrantCallback)
     })
     await appendAudit(trx, deps.vault, {
       organizationId: grant.organization_id,
+      installationId: grant.installation_id,
       actor: grantActor(grant),
       action: refusal ? 'grant.refuse' : 'grant.authorize',
       object: objectOf(installation),
@@ -268,6 +270,7 @@ async function failBeforeExchange(trx: Db, deps: GrantDeps, grant: GrantRow, wor
   await trx.updateTable('grant_flow').set(changes).where('id', '=', grant.id).execute()
   await appendAudit(trx, deps.vault, {
     organizationId: grant.organization_id,
+    installationId: grant.installation_id,
     actor: grantActor(grant),
     action: 'grant.fail',
     object: { kind: 'grant', id: grant.id, name: grant.purpose },

@@ -105,6 +105,7 @@ export async function activateInstallation(
     await enqueue(trx, { kind: installationActive, lane: 'live', payload: { installationId: row.id }, group: row.id })
     await appendAudit(trx, deps.vault, {
       organizationId: row.organization_id,
+      installationId: row.id,
       actor: { kind: 'system', id: 'installations', name: `Contentstack (${facts.via})` },
       action: 'installation.activate',
       object: objectOf({ ...row, ...changes }),
@@ -294,6 +295,7 @@ async function end(trx: Db, deps: InstallationDeps, row: Installation, actor: Ac
   await enqueue(trx, { kind: installationUninstalled, lane: 'live', payload: { installationId: row.id } })
   await appendAudit(trx, deps.vault, {
     organizationId: row.organization_id,
+    installationId: row.id,
     actor,
     action: 'installation.uninstall',
     object: objectOf(row),

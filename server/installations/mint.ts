@@ -125,6 +125,7 @@ async function intend(db: Db, deps: MintDeps, work: GrantWork): Promise<TokenRow
     await setTokenId(trx, grant, options, token.id)
     await appendAudit(trx, deps.vault, {
       organizationId: grant.organization_id,
+      installationId: grant.installation_id,
       actor: grantActor(grant),
       action: 'token.intend',
       object: { kind: 'management_token', id: token.id, name: token.name },
@@ -164,6 +165,7 @@ async function create(db: Db, deps: MintDeps, work: GrantWork, token: TokenRow):
     })
     await appendAudit(trx, deps.vault, {
       organizationId: installation.organization_id,
+      installationId: installation.id,
       actor: grantActor(grant),
       action: 'token.mint',
       object: { kind: 'management_token', id: token.id, name: token.name },
@@ -245,6 +247,7 @@ async function deleteAtContentstack(db: Db, deps: MintDeps, work: GrantWork, row
   await db.transaction().execute(async trx => {
     await appendAudit(trx, deps.vault, {
       organizationId: work.installation.organization_id,
+      installationId: work.installation.id,
       actor: grantActor(work.grant),
       action: 'token.delete',
       object: { kind: 'management_token', id: row.id, name: row.name },

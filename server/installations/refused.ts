@@ -59,6 +59,7 @@ export async function tokenRefused(
     await hold(trx, installation.id, deadTokenReason)
     await appendAudit(trx, deps.vault, {
       organizationId: installation.organization_id,
+      installationId: installation.id,
       actor: { kind: 'system', id: 'custody', name: 'Token custody' },
       action: 'token.dead',
       object: { kind: 'management_token', id: still.id, name: still.name },

@@ -68,6 +68,7 @@ export async function revokeGrant(
       .execute()
     await appendAudit(trx, deps.vault, {
       organizationId: grant.organization_id,
+      installationId: grant.installation_id,
       actor: grantActor(grant),
       action: revoked ? 'grant.revoke' : 'grant.revoke_refused',
       object: { kind: 'grant', id: grant.id, name: grant.purpose },

@@ -162,6 +162,7 @@ export async function switchTo(
   })
   await appendAudit(trx, vault, {
     organizationId: installation.organization_id,
+    installationId: installation.id,
     actor,
     action: 'token.activate',
     object: { kind: 'management_token', id: token.id, name: token.name },

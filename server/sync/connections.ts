@@ -89,6 +89,7 @@ export async function createConnection(
     await trx.insertInto('connection').values(row).execute()
     await appendAudit(trx, deps.vault, {
       organizationId: row.organization_id,
+      installationId: row.installation_id,
       actor,
       action: 'connection.created',
       object: { kind: 'connection', id: row.id, name },

@@ -101,6 +101,7 @@ export async function createSyncs(
       const detail = { direction: row.direction, contentType: row.content_type, connection: connection.row.name }
       await appendAudit(trx, deps.vault, {
         organizationId: row.organization_id,
+        installationId: row.installation_id,
         actor,
         action: 'sync.created',
         object: syncObject(row),

@@ -77,6 +77,7 @@ export async function startRunBy(db: Db, deps: { vault: Vault }, input: { sync: 
     const run = await startRun(trx, { sync: input.sync, cause: 'person', causedBy: input.actor.name })
     await appendAudit(trx, deps.vault, {
       organizationId: run.organization_id,
+      installationId: run.installation_id,
       actor: input.actor,
       action: 'run.started',
       object: { kind: 'sync', id: input.sync.id, name: input.sync.name },
@@ -116,6 +117,7 @@ export async function cancelRun(
     await cancelJobs(trx, { key: runKey(run.sync_id) })
     await appendAudit(trx, deps.vault, {
       organizationId: run.organization_id,
+      installationId: run.installation_id,
       actor: input.actor,
       action: 'run.cancelled',
       object: { kind: 'run', id: run.id, name: run.id }

@@ -73,6 +73,7 @@ export async function pauseSync(
     await cancelJobs(trx, { key: runKey(sync.id) })
     await appendAudit(trx, deps.vault, {
       organizationId: sync.organization_id,
+      installationId: sync.installation_id,
       actor: input.actor,
       action: 'sync.paused',
       object: syncObject(sync)
@@ -107,6 +108,7 @@ export async function resumeSync(
     else await startRun(trx, { sync: active, cause: 'reconcile', causedBy: input.actor.name })
     await appendAudit(trx, deps.vault, {
       organizationId: sync.organization_id,
+      installationId: sync.installation_id,
       actor: input.actor,
       action: 'sync.resumed',
       object: syncObject(sync)

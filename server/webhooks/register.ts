@@ -121,6 +121,7 @@ async function remember(db: Db, deps: RegisterDeps, installation: Installation, 
     const runs = deaf ? await catchUp(trx, installation) : 0
     await appendAudit(trx, deps.vault, {
       organizationId: installation.organization_id,
+      installationId: installation.id,
       actor: { kind: 'system', id: 'webhooks', name: 'Webhook registration' },
       action: was === 'disabled' ? 'webhook.enable' : 'webhook.register',
       object: objectOf(installation),

@@ -19,9 +19,10 @@ forEachDatabase(open => {
     org = (await insertOrganization(db)).id
   })
 
-  const append = async (trx: Db, n: number, organizationId = org) =>
+  const append = async (trx: Db, n: number, organizationId = org, installationId?: string) =>
     await appendAudit(trx, vault, {
       organizationId,
+      ...(installationId === undefined ? {} : { installationId }),
       actor: ada,
       action: 'sync.pause',
       object: { kind: 'sync', id: `syn_${n}`, name: `Sync ${n}` },
@@ -134,5 +135,29 @@ forEachDatabase(open => {
       organization_name: 'Quay'
     })
     expect(await listAudit(db, { organizationIds: [], limit: 2 })).toEqual([])
+  })
+
+  test('the list narrows to one installation, and holds then nothing of another and nothing that concerns none', async () => {
+    for (const [n, installationId] of ['ins_a', 'ins_b', undefined, 'ins_a'].entries()) await append(db, n, org, installationId)
+    const ofOne = await listAudit(db, { organizationIds: [org], installationId: 'ins_a', limit: 10 })
+    expect(ofOne.map(row => [row.object_id, row.installation_id])).toEqual([
+      ['syn_3', 'ins_a'],
+      ['syn_0', 'ins_a']
+    ])
+    const rest = await listAudit(db, { organizationIds: [org], installationId: 'ins_a', before: ofOne[0]!.id, limit: 10 })
+    expect(rest.map(row => row.object_id)).toEqual(['syn_0'])
+    expect(await listAudit(db, { organizationIds: [org], limit: 10 })).toHaveLength(4)
+    const stranger = (await insertOrganization(db)).id
+    expect(await listAudit(db, { organizationIds: [stranger], installationId: 'ins_a', limit: 10 })).toEqual([])
+  })
+
+  test.each([
+    ['moved to another installation', 'ins_b'],
+    ['taken away from its installation', null]
+  ])('an event %s shows', async (_, installationId) => {
+    for (const n of [1, 2]) await append(db, n, org, 'ins_a')
+    expect(await verifyAudit(db, vault, org)).toMatchObject({ ok: true, count: 2 })
+    await event().set({ installation_id: installationId }).where('seq', '=', 1).execute()
+    expect(await verifyAudit(db, vault, org)).toEqual({ ok: false, seq: 1, reason: 'it was changed' })
   })
 })

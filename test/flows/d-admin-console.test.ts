@@ -213,11 +213,19 @@ onBothDatabasesIn(browser, 'D. the admin console', (open, dialect) => {
       expect([list, both]).toEqual([list, []])
       expect([list, foreign.filter(word => other.text.includes(word))]).toEqual([list, []])
       const filtered = await api(theirs, 'GET', `/${list}?installation=${first.installationId}`)
-      // Audit events belong to an organization, not to an installation: there the filter narrows nothing yet.
-      expect([list, filtered.status, list === 'audit' ? [] : filtered.body.items]).toEqual([list, 200, []])
+      expect([list, filtered.status, filtered.body.items]).toEqual([list, 200, []])
       expect([list, foreign.slice(1).filter(word => filtered.text.includes(word))]).toEqual([list, []])
       ids[list] = mine.body.items[0]?.id ?? ''
     }
+    const [narrowed, ofBoth] = [
+      await api(own, 'GET', `/audit?installation=${first.installationId}`),
+      await db.selectFrom('audit_event').select(['id', 'action', 'installation_id']).execute()
+    ]
+    const ofFirst = ofBoth.filter(({ installation_id }) => installation_id === first.installationId).map(({ id }) => id)
+    expect(narrowed.body.items.length).toBeGreaterThan(5)
+    expect(narrowed.body.items.filter(({ id }) => !ofFirst.includes(id))).toEqual([])
+    const ofNone = ofBoth.filter(({ installation_id }) => installation_id === null).map(({ action }) => action)
+    expect([...new Set(ofNone)]).toEqual(['person.login'])
     const connection = await db
       .selectFrom('connection')
       .select('id')

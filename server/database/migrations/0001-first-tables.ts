@@ -108,6 +108,7 @@ function statements(text: string, growingId: string): string[] {
     `create table audit_event (
       id ${text} primary key not null,
       organization_id ${text} not null,
+      installation_id ${text},
       seq bigint not null,
       at bigint not null,
       actor_kind ${text} not null,
@@ -123,6 +124,7 @@ function statements(text: string, growingId: string): string[] {
       unique (organization_id, seq)
     )`,
     'create index audit_event_page on audit_event (organization_id, id)',
+    'create index audit_event_installation on audit_event (installation_id, id)',
 
     `create table session (
       id_hash ${text} primary key not null,
@@ -222,6 +224,7 @@ function stackStatements(text: string): string[] {
       next_at bigint not null,
       limit_per_second bigint not null,
       blocked_until bigint not null,
+      recent_json ${text} not null default '[]',
       primary key (organization_id, kind)
     )`,
 

@@ -1,6 +1,5 @@
 // Every migration, in order, by name: a list that people read and merge, not what happens to lie in a folder.
 import type { Migration } from './migration.ts'
 import { firstTables } from './0001-first-tables.ts'
-import { budgetWindow } from './0002-budget-window.ts'
 
-export const migrations: Migration[] = [firstTables, budgetWindow]
+export const migrations: Migration[] = [firstTables]

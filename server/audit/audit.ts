@@ -1,6 +1,17 @@
 // What people and systems did, append-only, chained per organization by a hash under a vault key: a changed, missing, reordered
 // or rewritten event shows. Appended last in the transaction of the act itself, because the chain's head serialises.
 // Refusals of strangers are logged, not chained (security.md, Vault and audit).
+//
+// What is recorded, all of it, in one style: <object>.<verb in the present>.
+//   installation.activate | uninstall
+//   grant.start | authorize | refuse (another person or organization came back) | fail | revoke | stand (it could not be revoked)
+//   token.intend (the name is recorded before it is minted) | mint | activate | die (Contentstack refuses it) | delete
+//   webhook.register | enable (somebody had disabled it)
+//   connection.create
+//   sync.create | pause | resume
+//   run.start (by a person) | cancel
+//   key.create | revoke
+//   person.login
 import { sql } from 'kysely'
 import { type Db, dialectOf } from '../database/database.ts'
 import { newId } from '../database/id.ts'
@@ -14,13 +25,23 @@ export interface Actor {
   name: string
 }
 
+export type AuditAction =
+  | `installation.${'activate' | 'uninstall'}`
+  | `grant.${'start' | 'authorize' | 'refuse' | 'fail' | 'revoke' | 'stand'}`
+  | `token.${'intend' | 'mint' | 'activate' | 'die' | 'delete'}`
+  | `webhook.${'register' | 'enable'}`
+  | 'connection.create'
+  | `sync.${'create' | 'pause' | 'resume'}`
+  | `run.${'start' | 'cancel'}`
+  | `key.${'create' | 'revoke'}`
+  | 'person.login'
+
 export interface NewAuditEvent {
   organizationId: string
   /** Of an event that concerns one installation; an event of the whole organization has none. */
   installationId?: string
   actor: Actor
-  /** 'sync.create', 'key.revoke', 'person.login' */
-  action: string
+  action: AuditAction
   object: { kind: string; id: string; name: string }
   /** Never a secret. */
   detail?: Record<string, unknown>

@@ -2,7 +2,7 @@
 // a hash. Knows nothing of requests: what a key's scopes allow is decided in gateway/policy.ts.
 //   active -> expired (by time) | revoked (by a person). Neither comes back.
 import { createHash, randomBytes } from 'node:crypto'
-import { type Actor, appendAudit } from '../audit/audit.ts'
+import { type Actor, type AuditAction, appendAudit } from '../audit/audit.ts'
 import type { Db } from '../database/database.ts'
 import { newId } from '../database/id.ts'
 import type { Row } from '../database/schema.ts'
@@ -196,7 +196,7 @@ async function audit(
   trx: Db,
   vault: Vault,
   actor: Actor,
-  action: string,
+  action: AuditAction,
   row: AccessKeyRow,
   detail: Record<string, unknown>
 ): Promise<void> {

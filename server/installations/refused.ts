@@ -61,7 +61,7 @@ export async function tokenRefused(
       organizationId: installation.organization_id,
       installationId: installation.id,
       actor: { kind: 'system', id: 'custody', name: 'Token custody' },
-      action: 'token.dead',
+      action: 'token.die',
       object: { kind: 'management_token', id: still.id, name: still.name },
       detail: { fingerprint: still.fingerprint, expiresAt: still.expires_at }
     })

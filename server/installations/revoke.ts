@@ -70,7 +70,7 @@ export async function revokeGrant(
       organizationId: grant.organization_id,
       installationId: grant.installation_id,
       actor: grantActor(grant),
-      action: revoked ? 'grant.revoke' : 'grant.revoke_refused',
+      action: revoked ? 'grant.revoke' : 'grant.stand',
       object: { kind: 'grant', id: grant.id, name: grant.purpose },
       detail: {
         userUid: grant.user_uid,

@@ -91,7 +91,7 @@ export async function createConnection(
       organizationId: row.organization_id,
       installationId: row.installation_id,
       actor,
-      action: 'connection.created',
+      action: 'connection.create',
       object: { kind: 'connection', id: row.id, name },
       detail: { connector: connector.id, settings }
     })

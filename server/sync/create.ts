@@ -103,7 +103,7 @@ export async function createSyncs(
         organizationId: row.organization_id,
         installationId: row.installation_id,
         actor,
-        action: 'sync.created',
+        action: 'sync.create',
         object: syncObject(row),
         detail
       })

@@ -79,7 +79,7 @@ export async function startRunBy(db: Db, deps: { vault: Vault }, input: { sync: 
       organizationId: run.organization_id,
       installationId: run.installation_id,
       actor: input.actor,
-      action: 'run.started',
+      action: 'run.start',
       object: { kind: 'sync', id: input.sync.id, name: input.sync.name },
       detail: { run: run.id }
     })
@@ -119,7 +119,7 @@ export async function cancelRun(
       organizationId: run.organization_id,
       installationId: run.installation_id,
       actor: input.actor,
-      action: 'run.cancelled',
+      action: 'run.cancel',
       object: { kind: 'run', id: run.id, name: run.id }
     })
     return { ...run, ...cancelled }

@@ -75,7 +75,7 @@ export async function pauseSync(
       organizationId: sync.organization_id,
       installationId: sync.installation_id,
       actor: input.actor,
-      action: 'sync.paused',
+      action: 'sync.pause',
       object: syncObject(sync)
     })
     return { ...sync, ...paused }
@@ -110,7 +110,7 @@ export async function resumeSync(
       organizationId: sync.organization_id,
       installationId: sync.installation_id,
       actor: input.actor,
-      action: 'sync.resumed',
+      action: 'sync.resume',
       object: syncObject(sync)
     })
     return active

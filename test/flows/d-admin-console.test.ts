@@ -142,7 +142,7 @@ onBothDatabasesIn(browser, 'D. the admin console', (open, dialect) => {
     const events = (await flow.database.db.selectFrom('audit_event').select(['action', 'actor_name']).execute()).filter(({ actor_name }) =>
       actor_name.startsWith('Olaf')
     )
-    expect(events.map(({ action }) => action)).toEqual(expect.arrayContaining(['sync.paused', 'sync.resumed']))
+    expect(events.map(({ action }) => action)).toEqual(expect.arrayContaining(['sync.pause', 'sync.resume']))
     await page.goto(`${flow.server.url}/console/installations/${first.installationId}`)
     await page.getByRole('heading', { name: 'Access keys' }).waitFor()
     expect(await page.getByRole('button', { name: /Create access key|Replace token|Add connection/ }).count()).toBe(0)

@@ -93,7 +93,7 @@ forEachDatabase(open => {
         reason: expect.stringContaining('A stack admin connects it anew')
       })
       const actions = await here.db.selectFrom('audit_event').select('action').execute()
-      expect(actions.filter(({ action }) => action === 'token.dead')).toHaveLength(1)
+      expect(actions.filter(({ action }) => action === 'token.die')).toHaveLength(1)
       await expect(stack.locales()).rejects.toMatchObject({ code: 'unauthorized' })
 
       await paste()

@@ -69,7 +69,7 @@ forEachDatabase(open => {
       for (const table of ['sync', 'run', 'schedule', 'job', 'link'] as const)
         expect(await stage.db.selectFrom(table).selectAll().execute()).toEqual([])
       expect((await stage.db.selectFrom('audit_event').select('action').execute()).map(({ action }) => action)).toEqual([
-        'connection.created'
+        'connection.create'
       ])
     })
 

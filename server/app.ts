@@ -61,7 +61,8 @@ export async function createApp(config: Config, secrets: Secrets, log: Log, { ba
 }
 
 async function listen(handler: ReturnType<typeof createServer>, { host, port }: Config): Promise<Server> {
-  const http = createHttpServer(handler)
+  // A stranger who sends slowly is let go; a script's upload through the gateway may take its two minutes.
+  const http = createHttpServer({ headersTimeout: 15_000, requestTimeout: 120_000, keepAliveTimeout: 65_000 }, handler)
   await new Promise<void>((resolve, reject) => {
     http.once('error', reject)
     http.listen(port, host, resolve)

@@ -2,6 +2,7 @@
 // refused), toSecrets (files read, kept apart from the config so that a config can be printed). Nothing below app.ts reads the
 // environment. Every variable stands in `variables`, with its unit and default.
 import { readFileSync, statSync } from 'node:fs'
+import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import type { AppCredentials } from './contentstack/oauth.ts'
@@ -21,6 +22,8 @@ const variables = {
   QUAYSIDE_TENANTS_FILE: 'JSON file: organizations served and their identity providers. No default. Shape: docs/operating.md',
   QUAYSIDE_FILES_DIR: 'the only directory in which a connector may open files. Default .quayside/files',
   QUAYSIDE_PRIVATE_HOSTS: 'comma-separated host names or addresses in private ranges that connections may reach. Default none',
+  QUAYSIDE_TRUSTED_PROXIES:
+    'comma-separated addresses or networks of the reverse proxies whose X-Forwarded-For is believed. Default loopback; none = none',
   QUAYSIDE_ROLE: 'all (default), http (doors only) or worker (background work only; needs PostgreSQL beside another process)',
   QUAYSIDE_WORKERS: 'jobs run at once by this process. Default 8',
   QUAYSIDE_LOG_LEVEL: 'debug, info (default), warn, error or silent'
@@ -37,6 +40,8 @@ export interface Config {
   databaseUrl: string
   filesDirectory: string
   privateHosts: string[]
+  /** As Express takes them: addresses, networks, 'loopback'. */
+  trustedProxies: string[]
   role: 'all' | 'http' | 'worker'
   workers: number
   logLevel: string
@@ -99,10 +104,8 @@ function toConfig(env: Env): Config {
     port: wholeNumber(env, 'QUAYSIDE_PORT', 4000, 0, 65_535),
     databaseUrl,
     filesDirectory: resolve(env.QUAYSIDE_FILES_DIR ?? '.quayside/files'),
-    privateHosts: (env.QUAYSIDE_PRIVATE_HOSTS ?? '')
-      .split(',')
-      .map(host => host.trim())
-      .filter(host => host !== ''),
+    privateHosts: listOf(env.QUAYSIDE_PRIVATE_HOSTS ?? ''),
+    trustedProxies: proxies(env),
     role,
     workers: wholeNumber(env, 'QUAYSIDE_WORKERS', 8, 1, 256),
     logLevel: oneOf(env, 'QUAYSIDE_LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent'], 'info'),
@@ -223,6 +226,27 @@ function oneOf<const T extends string>(env: Env, name: keyof Env, choices: reado
   const choice = choices.find(choice => choice === value)
   if (choice === undefined) throw refuse(name, `is "${value}"; it must be one of ${choices.join(', ')}`)
   return choice
+}
+
+function listOf(text: string): string[] {
+  return text
+    .split(',')
+    .map(item => item.trim())
+    .filter(item => item !== '')
+}
+
+/** A typing error here would either shut people out together or believe what anybody claims to be. */
+function proxies(env: Env): string[] {
+  const list = listOf(env.QUAYSIDE_TRUSTED_PROXIES ?? 'loopback')
+  if (list.length === 1 && list[0] === 'none') return []
+  const wrong = list.find(item => {
+    const [address = '', bits, ...rest] = item.split('/')
+    const family = isIP(address)
+    const prefix = bits === undefined ? 0 : /^\d{1,3}$/.test(bits) ? Number(bits) : Number.NaN
+    return item !== 'loopback' && (family === 0 || rest.length > 0 || !(prefix <= (family === 4 ? 32 : 128)))
+  })
+  if (wrong !== undefined) throw refuse('QUAYSIDE_TRUSTED_PROXIES', `names "${wrong}", which is no address, network or "loopback"`)
+  return list
 }
 
 function wholeNumber(env: Env, name: keyof Env, fallback: number, least: number, most: number): number {

@@ -91,6 +91,8 @@ describe('configuration', () => {
     ['a key named twice', { QUAYSIDE_KEY_FILE: 'twice-key' }, 'twice'],
     ['an unknown setting', { QUAYSIDE_PROT: '4000' }, 'QUAYSIDE_PROT is not a setting of Quayside'],
     ['an unknown value of a setting', { QUAYSIDE_ROLE: 'boss' }, 'QUAYSIDE_ROLE is "boss"; it must be one of all, http, worker'],
+    ['a proxy that is no address', { QUAYSIDE_TRUSTED_PROXIES: '10.0.0.0/8, proxy' }, 'names "proxy"'],
+    ['a network that is none', { QUAYSIDE_TRUSTED_PROXIES: '10.0.0.0/99' }, 'names "10.0.0.0/99"'],
     ['a port that is no port', { QUAYSIDE_PORT: '70000' }, 'QUAYSIDE_PORT is "70000"'],
     ['a port that is no number', { QUAYSIDE_PORT: '4000x' }, 'QUAYSIDE_PORT is "4000x"'],
     ['another kind of database', { QUAYSIDE_DATABASE_URL: 'mysql://root@localhost' }, 'must be sqlite:PATH or postgres://'],

@@ -21,6 +21,7 @@ export interface Deps {
   log: Log
   publicUrl: string
   https: boolean
+  trustedProxies: string[]
   identityProviders: { id: string; name: string; oidc: Oidc }[]
   stackFor(installationId: string, use: StackUse): Promise<StackClient>
 }
@@ -37,6 +38,7 @@ export function createDeps(config: Config, secrets: Secrets, database: Database,
     db,
     guard,
     publicUrl: config.publicUrl,
+    trustedProxies: config.trustedProxies,
     https: config.publicUrl.startsWith('https://'),
     identityProviders: secrets.identityProviders.map(({ id, name, ...settings }) => ({
       id,

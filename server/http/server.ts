@@ -17,16 +17,19 @@ import { type WebhookServices, webhookRoutes } from './public/webhooks.ts'
 
 export interface Services extends ConsoleServices, ExtensionServices, GatewayServices, OAuthServices, OperatorServices, WebhookServices {
   log: Log
+  /** Whose X-Forwarded-For is believed: what is limited per address must be limited per person, not per proxy. */
+  trustedProxies: string[]
   /** Origins that may frame the extension's pages. */
   applicationOrigins: string[]
 }
 
 export function createServer(services: Services): Express {
-  const { log, https, applicationOrigins } = services
+  const { log, https, applicationOrigins, trustedProxies } = services
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
   app.set('query parser', 'simple')
+  app.set('trust proxy', trustedProxies)
   app.use((request, response, next) => {
     const requestId = randomUUID()
     response.locals.requestId = requestId

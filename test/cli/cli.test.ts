@@ -70,6 +70,7 @@ describe.each([
       databaseUrl: database.url,
       filesDirectory: folder,
       privateHosts: [],
+      trustedProxies: [],
       role: 'http',
       workers: 1,
       logLevel: 'silent',

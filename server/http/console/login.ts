@@ -33,7 +33,7 @@ export function loginRoutes(services: LoginServices): Router {
   const { identityProviders, https } = services
   const flowCookie = `${sessionCookie(https)}-login`
   const router = Router()
-  router.use(['/console/login', '/console/callback'], atMost(30, 60))
+  router.use(['/console/login', '/console/callback'], atMost(120, 60))
 
   router.get('/console/login', async (request, response) => {
     const asked = queryOf(request, 'provider')

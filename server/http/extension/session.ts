@@ -21,7 +21,8 @@ export interface SessionServices {
 export function sessionRoutes(services: SessionServices): Router {
   const router = Router()
 
-  router.post('/session', atMost(60, 60), async (request, response) => {
+  // A whole editorial office may sit behind one address, and each entry opened is an exchange.
+  router.post('/session', atMost(1200, 60), async (request, response) => {
     const { appToken } = bodyOf(request, NewSession)
     const proven = await services.proveAppToken(appToken)
     const principal: ExtensionPrincipal = {

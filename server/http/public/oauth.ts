@@ -32,11 +32,12 @@ export interface GrantProgress {
   validUntil: number | null
 }
 
-const grantCookie = 'quayside-grant'
+/** With https the browser itself keeps it from being set by a neighbour of this host. */
+const grantCookie = (https: boolean): string => (https ? '__Host-quayside-grant' : 'quayside-grant')
 const tenMinutesMs = 600_000
 
 export function oauthRoutes(services: OAuthServices): Router {
-  const cookie: CookieOptions = { httpOnly: true, secure: services.https, sameSite: 'lax', path: '/oauth/grant', maxAge: tenMinutesMs }
+  const cookie: CookieOptions = { httpOnly: true, secure: services.https, sameSite: 'lax', path: '/', maxAge: tenMinutesMs }
   const router = Router()
   router.use('/oauth', atMost(60, 60), (_request, response, next) => {
     response.setHeader('cache-control', 'no-store')
@@ -68,7 +69,7 @@ export function oauthRoutes(services: OAuthServices): Router {
     '/oauth/grant/start',
     asPage(async (request, response) => {
       const opened = await services.openGrant({ grantId: requiredQuery(request, 'grant'), ticket: requiredQuery(request, 'ticket') })
-      response.cookie(grantCookie, opened.cookie, cookie)
+      response.cookie(grantCookie(services.https), opened.cookie, cookie)
       response.redirect(302, opened.url)
     })
   )
@@ -85,7 +86,7 @@ export function oauthRoutes(services: OAuthServices): Router {
         code: requiredQuery(request, 'code'),
         state: requiredQuery(request, 'state'),
         location: requiredQuery(request, 'location'),
-        cookie: heldCookie(request)
+        cookie: heldCookie(services, request)
       })
       response.redirect(302, `/oauth/grant/${encodeURIComponent(grantId)}`)
     })
@@ -94,7 +95,7 @@ export function oauthRoutes(services: OAuthServices): Router {
   router.get(
     '/oauth/grant/:grantId',
     asPage(async (request, response) => {
-      const progress = await services.grantProgress({ grantId: paramOf(request, 'grantId'), cookie: heldCookie(request) })
+      const progress = await services.grantProgress({ grantId: paramOf(request, 'grantId'), cookie: heldCookie(services, request) })
       sendPage(response, 200, pageOf(progress))
     })
   )
@@ -135,8 +136,8 @@ function pageOf({ status, stackName, error, validUntil }: GrantProgress) {
   }
 }
 
-function heldCookie(request: Request): string {
-  const value = cookieOf(request, grantCookie)
+function heldCookie({ https }: Pick<OAuthServices, 'https'>, request: Request): string {
+  const value = cookieOf(request, grantCookie(https))
   if (value !== null) return value
   throw new AppError('forbidden', 'This grant was begun in another browser, or more than ten minutes ago.', {
     remedy: "Start again from the app's configuration in Contentstack."

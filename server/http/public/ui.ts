@@ -41,9 +41,11 @@ export function securityHeaders(frameAncestors: string[], https: boolean): Reque
 export function uiRoutes(options: { applicationOrigins: string[]; https: boolean }): Router {
   const router = Router()
   router.use('/ui', express.static(built, { index: false, immutable: true, maxAge: '1y', fallthrough: true, setHeaders: noCacheForPages }))
-  router.get(locationPaths, securityHeaders(options.applicationOrigins, options.https), (_request, response) =>
+  router.get(locationPaths, securityHeaders(options.applicationOrigins, options.https), (_request, response) => {
+    // The policy of everything else came first and knows no exception; frame-ancestors says it better.
+    response.removeHeader('x-frame-options')
     sendBuilt(response, 'extension.html')
-  )
+  })
   router.get(['/', '/console', '/console/*path'], (request, response) => {
     if (request.path === '/') return response.redirect(302, '/console/')
     sendBuilt(response, 'console.html')

@@ -1,6 +1,7 @@
 // What an editor sees of one entry: with which systems it is in sync, since when, at which version, and what is wrong. Reads
 // only; the truth it tells is links, jobs and holds as they stand.
 import type { Db } from '../database/database.ts'
+import type { Row } from '../database/schema.ts'
 import { activeToken } from '../installations/token.ts'
 import { holdOf } from '../jobs/queue.ts'
 import { systemOf } from './connections.ts'
@@ -22,12 +23,14 @@ export interface EntrySyncState {
   syncId: string
   syncName: string
   system: string
+  connection: string
   direction: string
   state: 'in_sync' | 'syncing' | 'behind' | 'paused' | 'held' | 'failing' | 'never'
   version: number | null
   syncedAt: number | null
   error: string | null
   cause: string | null
+  causeId: string | null
 }
 
 export interface EntryStatus {
@@ -46,7 +49,7 @@ export async function entrySyncStatus(db: Db, asked: EntryAsked): Promise<EntryS
     .selectFrom('sync')
     .innerJoin('connection', 'connection.id', 'sync.connection_id')
     .selectAll('sync')
-    .select(['connection.connector', 'connection.settings_json'])
+    .select(['connection.connector', 'connection.settings_json', 'connection.name as connection_name'])
     .where('sync.installation_id', '=', installationId)
     .where('sync.content_type', '=', contentType)
     .where('sync.branch', '=', branch)
@@ -65,12 +68,13 @@ export async function entrySyncStatus(db: Db, asked: EntryAsked): Promise<EntryS
       syncId: sync.id,
       syncName: sync.name,
       system,
+      connection: sync.connection_name,
       direction: sync.direction === 'outbound' ? `Contentstack -> ${system}` : `${system} -> Contentstack`,
       state: stateOf(sync, link, { held: held !== null, waiting, there, version: asked.version }),
       version: there ? link.version : null,
       syncedAt: there ? link.synced_at : null,
       error: link?.error ?? null,
-      cause: link && link.cause !== '' ? link.cause : null
+      ...(await causeOf(db, link?.cause ?? ''))
     })
   }
   return {
@@ -106,6 +110,42 @@ async function linkOf(db: Db, sync: SyncRow, entryUid: string, locale: string): 
     .where('entry_uid', '=', entryUid)
   if (sync.direction === 'outbound') query = query.where('locale', '=', locale)
   return await query.executeTakeFirst()
+}
+
+/** A link keeps what caused its last write in our words and ids ('run run_…', 'webhook dlv_…', 'person …'); an editor reads theirs. */
+async function causeOf(db: Db, kept: string): Promise<Pick<EntrySyncState, 'cause' | 'causeId'>> {
+  const [kind, rest] = [kept.slice(0, kept.indexOf(' ')), kept.slice(kept.indexOf(' ') + 1)]
+  switch (kind) {
+    case 'webhook':
+      return { cause: 'an edit in Contentstack', causeId: rest }
+    case 'run': {
+      const run = await db.selectFrom('run').select(['cause', 'caused_by']).where('id', '=', rest).executeTakeFirst()
+      return { cause: run ? runWords(run) : 'a run', causeId: rest }
+    }
+    case 'person': {
+      // Of somebody in the CMS we know no more than the uid.
+      const uid = /^CMS user (\S+)$/.exec(rest)?.[1]
+      return uid === undefined ? { cause: `Sync now by ${rest}`, causeId: null } : { cause: 'Sync now by a CMS user', causeId: uid }
+    }
+    default:
+      return { cause: kept === '' ? null : kept, causeId: null }
+  }
+}
+
+function runWords(run: Pick<Row<'run'>, 'cause' | 'caused_by'>): string {
+  switch (run.cause) {
+    case 'initial':
+      return 'the initial run'
+    case 'schedule':
+      return 'a scheduled run'
+    case 'reconcile':
+      return 'a run that caught up'
+    case 'person':
+      // Editors are not shown the address of the console's people.
+      return `a run started by ${run.caused_by.replace(/ <[^>]*>$/, '')}`
+    default:
+      return 'a run'
+  }
 }
 
 /** A job of this entry waits or runs, or the sync has not listed everything yet. */

@@ -1,4 +1,5 @@
 import { afterEach, expect, it } from 'vitest'
+import type { Row } from '../../server/database/schema.ts'
 import { hold } from '../../server/jobs/queue.ts'
 import { syncNow } from '../../server/sync/record-jobs.ts'
 import { type EntryStatus, entrySyncStatus } from '../../server/sync/status.ts'
@@ -40,11 +41,13 @@ forEachDatabase(open => {
           syncId: sync!.id,
           syncName: 'Author -> Warehouse',
           system: 'SQLite',
+          connection: 'Warehouse',
           direction: 'Contentstack -> SQLite',
           state: 'in_sync',
           version: 1,
           error: null,
-          cause: expect.stringMatching(/^run run_/) as string
+          cause: 'the initial run',
+          causeId: expect.stringMatching(/^run_/) as string
         }
       ]
     })
@@ -57,11 +60,37 @@ forEachDatabase(open => {
       )
     expect((await status()).syncs[0]?.state).toBe('syncing')
     await stage.drain()
-    expect((await status()).syncs).toMatchObject([{ state: 'in_sync', cause: 'person Edda' }])
+    expect((await status()).syncs).toMatchObject([{ state: 'in_sync', cause: 'Sync now by Edda', causeId: null }])
     await hold(stage.db, stage.installation.id, 'The token is dead.')
     expect(await status()).toMatchObject({ banner: 'The token is dead.', syncs: [{ state: 'held' }] })
     await pauseSync(stage.db, stage.deps, { installationId: stage.installation.id, id: sync!.id, actor: person })
     expect((await status()).syncs).toMatchObject([{ state: 'paused' }])
+  })
+
+  it.each<[string, string, Partial<Row<'run'>>, string, string | null]>([
+    ['an edit', 'webhook dlv_1', {}, 'an edit in Contentstack', 'dlv_1'],
+    ['the initial run', 'run run_1', { cause: 'initial' }, 'the initial run', 'run_1'],
+    ['a schedule', 'run run_1', { cause: 'schedule', caused_by: 'schedule' }, 'a scheduled run', 'run_1'],
+    [
+      "a person's run, without their address",
+      'run run_1',
+      { cause: 'person', caused_by: 'Anke <a@x.example>' },
+      'a run started by Anke',
+      'run_1'
+    ],
+    ['a run that catches up', 'run run_1', { cause: 'reconcile', caused_by: 'Anke' }, 'a run that caught up', 'run_1'],
+    ['a run that is no longer kept', 'run run_gone', {}, 'a run', 'run_gone'],
+    ['a person known by uid only', 'person CMS user blt0123456789abcdef', {}, 'Sync now by a CMS user', 'blt0123456789abcdef'],
+    ['a person with a name', 'person Edda Editor', {}, 'Sync now by Edda Editor', null]
+  ])('says in words what caused the last change: %s', async (_, cause, run, words, id) => {
+    await begin()
+    await stage.createOne({ contentTypes: ['author'] })
+    await stage.db
+      .updateTable('run')
+      .set({ id: 'run_1', ...run })
+      .execute()
+    await stage.db.updateTable('link').set({ cause }).execute()
+    expect((await status()).syncs).toMatchObject([{ cause: words, causeId: id }])
   })
 
   it('names what fails, and forgets it once it is cured', async () => {

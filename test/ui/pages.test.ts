@@ -145,6 +145,24 @@ describe.skipIf(chromium === null)('the pages', () => {
       expect(await seriousFindings(app)).toEqual([])
     })
 
+    it('has a heading that is called what it says, within a status that is heard when it changes', async () => {
+      const { app } = await inFrame('/entry-sidebar')
+      await app.getByRole('heading', { level: 2, name: 'In sync with PostgreSQL', exact: true }).waitFor()
+      expect(await app.getByRole('status').getByRole('heading', { name: 'In sync with PostgreSQL' }).count()).toBe(1)
+    })
+
+    it('tells two rows of one system apart by their connections, and says in words what caused the last change', async () => {
+      const rows = [inSync, { ...inSync, syncId: 'syn_2', connection: 'Archive', cause: 'the initial run', causeId: 'run_1' }]
+      stage.door[status] = { entryUid: 'blt5', locale: 'en-us', banner: null, uncovered: null, syncs: rows }
+      const { app } = await inFrame('/entry-sidebar')
+      await app.getByRole('button', { name: /^PostgreSQL · Archive/ }).waitFor()
+      await app.getByRole('button', { name: /^PostgreSQL · Website database/ }).click()
+      await app.getByText('an edit in Contentstack').waitFor()
+      await app.getByRole('button', { name: `Copy ${inSync.causeId}` }).waitFor()
+      expect(await app.getByText(String(inSync.causeId), { exact: true }).count()).toBe(0)
+      expect(await seriousFindings(app)).toEqual([])
+    })
+
     it('asks about the saved version as soon as the editor saves', async () => {
       const { page, app } = await inFrame('/entry-sidebar')
       await app.getByText('en-us · version 5').waitFor()

@@ -28,12 +28,14 @@ export const inSync: EntryStatus['syncs'][number] = {
   syncId: 'syn_1',
   syncName: 'Articles',
   system: 'PostgreSQL',
+  connection: 'Website database',
   direction: 'Contentstack -> PostgreSQL',
   state: 'in_sync',
   version: 5,
   syncedAt: Date.now() - 180_000,
   error: null,
-  cause: 'webhook dlv_1'
+  cause: 'an edit in Contentstack',
+  causeId: 'dlv_019a2b3c4d5e6f708192a3b4'
 }
 
 export const run: Run = {

@@ -13,7 +13,7 @@ import { installationLook } from '../../ui/components/state.tsx'
 import { duration, relativeTime } from '../../ui/components/time.tsx'
 import { abilities, roleFor } from '../../ui/console/me.tsx'
 import { needs } from '../../ui/console/pages/needs.ts'
-import { summarize } from '../../ui/locations/entry-sidebar/summary.ts'
+import { nameOf, summarize } from '../../ui/locations/entry-sidebar/summary.ts'
 import { locationAt } from '../../ui/locations/paths.ts'
 
 type State = EntrySyncState['state']
@@ -24,12 +24,14 @@ function syncsIn(states: State[]): { syncs: EntrySyncState[] } {
       syncId: `syn_${index}`,
       syncName: `Sync ${index}`,
       system: 'PostgreSQL',
+      connection: `Database ${index}`,
       direction: 'Contentstack -> PostgreSQL',
       state,
       version: 1,
       syncedAt: 0,
       error: null,
-      cause: null
+      cause: null,
+      causeId: null
     }))
   }
 }
@@ -51,6 +53,19 @@ describe('the line of state for a whole entry', () => {
     [['paused', 'in_sync'], 'In sync with 1 of 2 systems', 'quiet']
   ])('for %j is "%s"', (states, word, tone) => {
     expect(summarize(syncsIn(states))).toMatchObject({ word, tone })
+  })
+})
+
+describe('the name of a row', () => {
+  const row = (system: string, connection: string) => ({ system, connection })
+  const website = row('SQLite', 'Website database')
+  it.each([
+    ['the only one', [website], 'SQLite'],
+    ['one beside another system', [website, row('PostgreSQL', 'Archive')], 'SQLite'],
+    ['one of two of the same system', [website, row('SQLite', 'Archive')], 'SQLite · Website database'],
+    ['one of two over the same connection', [website, website], 'SQLite · Website database']
+  ])('of %s', (_, all, name) => {
+    expect(nameOf(website, all)).toBe(name)
   })
 })
 

@@ -23,6 +23,8 @@ export const EntrySyncState = z.object({
   syncName: z.string(),
   /** 'PostgreSQL' */
   system: z.string(),
+  /** The connection's name: 'Website database' */
+  connection: z.string(),
   /** 'Contentstack -> PostgreSQL' */
   direction: z.string(),
   state: z.enum(['in_sync', 'syncing', 'behind', 'paused', 'held', 'failing', 'never']),
@@ -30,7 +32,9 @@ export const EntrySyncState = z.object({
   version: z.nullable(z.number()),
   syncedAt: z.nullable(z.number()),
   error: z.nullable(z.string()),
-  cause: z.nullable(z.string())
+  /** What caused the last change, in words, and the id behind it, if there is one: 'an edit in Contentstack', 'dlv_…' */
+  cause: z.nullable(z.string()),
+  causeId: z.nullable(z.string())
 })
 export type EntrySyncState = z.infer<typeof EntrySyncState>
 

@@ -4,13 +4,13 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { Collapsible } from 'radix-ui'
 import { useEffect, useState } from 'react'
 import type { EntryStatus, EntrySyncState } from '../../../server/http/contract/extension.ts'
-import { Button, counted, Notice, Problem, Waiting } from '../../components/basics.tsx'
+import { Button, counted, Id, Notice, Problem, Waiting } from '../../components/basics.tsx'
 import { Icon } from '../../components/icon.tsx'
 import { entryStates, State } from '../../components/state.tsx'
 import { Time } from '../../components/time.tsx'
 import type { HostEntry } from '../../host/host.ts'
 import { useHost } from '../../host/host-provider.tsx'
-import { summarize } from './summary.ts'
+import { nameOf, summarize } from './summary.ts'
 
 export default function EntrySidebar() {
   const { host } = useHost()
@@ -77,7 +77,7 @@ function SavedEntry({ entry, uid, typing }: { entry: HostEntry; uid: string; typ
           <ul className="sidebar-rows">
             {syncs.map(each => (
               <li key={each.syncId}>
-                <SyncRow sync={each} seen={version} />
+                <SyncRow sync={each} name={nameOf(each, syncs)} seen={version} />
               </li>
             ))}
           </ul>
@@ -104,9 +104,10 @@ function Headline({ status, entry, typing }: { status: EntryStatus; entry: HostE
     <div className={`sidebar-head tone-${tone}`}>
       <Icon name={icon} className={icon === 'turning' ? 'spin' : ''} />
       <div>
-        <h2 className="sidebar-title">
-          <output>{word}</output>
-        </h2>
+        {/* Around the heading, not within it: a status inside would leave the heading without a name. */}
+        <div role="status">
+          <h2 className="sidebar-title">{word}</h2>
+        </div>
         <p className="meta">
           {entry.locale}
           {entry.version === null ? '' : ` · version ${entry.version}`}
@@ -117,11 +118,11 @@ function Headline({ status, entry, typing }: { status: EntryStatus; entry: HostE
   )
 }
 
-function SyncRow({ sync, seen }: { sync: EntrySyncState; seen: number | null }) {
+function SyncRow({ sync, name, seen }: { sync: EntrySyncState; name: string; seen: number | null }) {
   return (
     <Collapsible.Root>
       <Collapsible.Trigger className="sidebar-row">
-        <span className="sidebar-row-name">{sync.system}</span>
+        <span className="sidebar-row-name">{name}</span>
         <State of={entryStates[sync.state]} />
         <span className="sidebar-row-turn">
           <Icon name="chevron" />
@@ -139,6 +140,8 @@ function SyncRow({ sync, seen }: { sync: EntrySyncState; seen: number | null }) 
         <dl className="facts">
           <dt>Sync</dt>
           <dd>{sync.syncName}</dd>
+          <dt>Connection</dt>
+          <dd>{sync.connection}</dd>
           <dt>Direction</dt>
           <dd>{sync.direction}</dd>
           <dt>Last change</dt>
@@ -146,7 +149,15 @@ function SyncRow({ sync, seen }: { sync: EntrySyncState; seen: number | null }) 
           {sync.cause ? (
             <>
               <dt>Caused by</dt>
-              <dd>{sync.cause}</dd>
+              <dd>
+                {sync.cause}
+                {sync.causeId === null ? null : (
+                  <span className="meta">
+                    {' '}
+                    <Id value={sync.causeId} />
+                  </span>
+                )}
+              </dd>
             </>
           ) : null}
         </dl>

@@ -3,6 +3,7 @@ import type { EntryStatus, EntrySyncState } from '../../../server/http/contract/
 import type { Look } from '../../components/state.tsx'
 
 type State = EntrySyncState['state']
+type Named = Pick<EntrySyncState, 'system' | 'connection'>
 
 /** Worst first: what decides the line when states differ. */
 const order: State[] = ['failing', 'held', 'behind', 'syncing', 'never', 'paused', 'in_sync']
@@ -34,6 +35,11 @@ export function summarize({ syncs }: Pick<EntryStatus, 'syncs'>): Look {
         word: all === 1 ? `In sync with ${syncs[0]?.system ?? 'its system'}` : `In sync with all ${all} systems`
       }
   }
+}
+
+/** Two rows that only say 'SQLite' could not be told apart: then each names its connection. */
+export function nameOf(sync: Named, all: readonly Named[]): string {
+  return all.filter(other => other.system === sync.system).length > 1 ? `${sync.system} · ${sync.connection}` : sync.system
 }
 
 function systems(count: number): string {

@@ -44,7 +44,10 @@ export async function handleGateway(
   request: GatewayRequest
 ): Promise<GatewayResponse> {
   const asked = readCall(request.method, request.path, request.query)
+  // Before the body: to a key without the right, it is nobody's business what a good body would be.
+  permit(principal.scopes, asked)
   const { call, body } = readBody(asked, headerOf(request, 'content-type') ?? '', request.body)
+  // And after it: a body may reach further than the address says (publish_with_reference).
   permit(principal.scopes, call)
   const branch = await assertHeaders(db, principal, request)
   const reads = call.method === 'GET'

@@ -178,6 +178,35 @@ forEachDatabase(open => {
       principal = whole
     })
 
+    const uid = 'blt0000000000000000'
+    const readOnly: KeyScope[] = [{ module: 'entries', actions: ['read'] }]
+    const countryOnly: KeyScope[] = [{ module: 'entries', actions: ['read', 'write', 'publish'], contentTypes: ['country'] }]
+    it.each<[string, KeyScope[], string, string, unknown, string]>([
+      ['no right to publish, and a bad body', readOnly, 'POST', `country/entries/${uid}/publish`, { rules: 1 }, 'forbidden'],
+      ['no right to publish, and no body', readOnly, 'POST', `country/entries/${uid}/publish`, undefined, 'forbidden'],
+      ['no right to write, and a bad body', readOnly, 'POST', 'country/entries', { asset: {} }, 'forbidden'],
+      ['no right to delete, and a body where none belongs', readOnly, 'DELETE', `country/entries/${uid}`, {}, 'forbidden'],
+      ['no right to this content type, and a bad body', countryOnly, 'POST', 'author/entries', { asset: {} }, 'forbidden'],
+      [
+        'a body that reaches further than the key',
+        countryOnly,
+        'POST',
+        `country/entries/${uid}/publish`,
+        { entry: { environments: ['development'], locales: ['en-us'] }, publish_with_reference: true },
+        'forbidden'
+      ],
+      ['the right, and a bad body', countryOnly, 'POST', `country/entries/${uid}/publish`, { rules: 1 }, 'invalid'],
+      ['the right, and the body of another module', countryOnly, 'POST', 'country/entries', { asset: {} }, 'invalid']
+    ])('judges the scope before the shape of the body: %s', async (_title, scopes, method, path, body, code) => {
+      const whole = principal
+      principal = await keyFor(blog, scopes)
+      try {
+        expect(await refusal(ask(method, `/v3/content_types/${path}`, body))).toBe(code)
+      } finally {
+        principal = whole
+      }
+    })
+
     it('does not let a dead management token look like a bad access key', async () => {
       const dying = await connectBlog(sandbox, database, deps)
       const whole = principal

@@ -4,7 +4,7 @@ import { mkdir } from 'node:fs/promises'
 import { createServer as createHttpServer, type Server } from 'node:http'
 import { dirname } from 'node:path'
 import { createDeps } from './app/deps.ts'
-import { allJobs, scheduleHousekeeping } from './app/jobs.ts'
+import { allJobs, lookAfterWebhooks, scheduleHousekeeping } from './app/jobs.ts'
 import { createServices } from './app/services.ts'
 import type { Config, Secrets } from './config.ts'
 import { AppError } from './errors.ts'
@@ -25,6 +25,9 @@ export interface App {
   close(): Promise<void>
 }
 
+/** A run goes on where its checkpoint stands, so a server that goes down need not wait for it; short jobs are done by then. */
+const stopGraceSeconds = 2
+
 export interface AppOptions {
   /** False: jobs run only in drain(). */
   background?: boolean
@@ -41,7 +44,8 @@ export async function createApp(config: Config, secrets: Secrets, log: Log, { ba
     await claimOrganizations(database.db, config.organizations)
     const deps = createDeps(config, secrets, database, log)
     await scheduleHousekeeping(deps)
-    const worker = createWorker({ database, kinds: allJobs(deps), concurrency: config.workers, log })
+    await lookAfterWebhooks(deps)
+    const worker = createWorker({ database, kinds: allJobs(deps), concurrency: config.workers, graceSeconds: stopGraceSeconds, log })
     const http = config.role === 'worker' ? null : await listen(createServer(createServices(deps)), config)
     if (background && config.role !== 'http') worker.start()
     return {

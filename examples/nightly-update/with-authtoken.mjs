@@ -18,6 +18,11 @@ console.log(`200 ${entries.length} entries of ${contentType} marked ${mark}`)
 
 async function call(url, options) {
   const response = await fetch(url, options)
+  if (response.status === 429) {
+    // Ten requests a second are shared by everything in the organization.
+    await new Promise(resolve => setTimeout(resolve, 1000))
+    return call(url, options)
+  }
   const body = await response.json()
   if (response.ok) return body
   console.log(`${response.status} ${body.error_message ?? body.error?.message}`)

@@ -20,24 +20,31 @@ export interface Person {
   ask<T = unknown>(url: string, options?: Ask): Promise<Answer<T>>
 }
 
-/** `ask` throws Error with method, path (never the query: it may hold a code), status and the refusal's own words. */
-export function createPerson(): Person {
+/** `patienceSeconds`: how long a refused connection is tried again. `ask` throws Error with method, path (never the query: it may hold a code), status and the refusal's own words. */
+export function createPerson({ patienceSeconds = 0 }: { patienceSeconds?: number } = {}): Person {
   const jar = new Map<string, Map<string, string>>()
 
   return {
     async ask<T>(url: string, { method = 'GET', headers = {}, json, allow = [] }: Ask = {}): Promise<Answer<T>> {
       const { host, origin, pathname } = new URL(url)
       const cookies = jar.get(host)
-      const response = await fetch(url, {
-        method,
-        redirect: 'manual',
-        headers: {
-          ...(cookies ? { cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join('; ') } : {}),
-          ...(json === undefined ? {} : { 'content-type': 'application/json', origin }),
-          ...headers
-        },
-        ...(json === undefined ? {} : { body: JSON.stringify(json) })
-      })
+      const send = () =>
+        fetch(url, {
+          method,
+          redirect: 'manual',
+          headers: {
+            ...(cookies ? { cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join('; ') } : {}),
+            ...(json === undefined ? {} : { 'content-type': 'application/json', origin }),
+            ...headers
+          },
+          ...(json === undefined ? {} : { body: JSON.stringify(json) })
+        })
+      let response = await patiently(patienceSeconds, method === 'GET', send)
+      // The limit is the organization's: a person's browser waits and asks again.
+      for (let again = 0; response.status === 429 && !allow.includes(429) && again < 10; again += 1) {
+        await new Promise(resolve => setTimeout(resolve, 500))
+        response = await send()
+      }
       for (const line of response.headers.getSetCookie()) {
         const [, name, value] = /^([^=]+)=([^;]*)/.exec(line) ?? []
         if (!name) continue
@@ -52,6 +59,21 @@ export function createPerson(): Person {
       }
       const location = response.headers.get('location')
       return { status: response.status, body: body as T, location: location === null ? null : new URL(location, url).href }
+    }
+  }
+}
+
+/** A server that is just starting again refuses connections or cuts them. Where nothing was sent, or only asked, once more is harmless. */
+async function patiently<T>(seconds: number, onlyAsks: boolean, act: () => Promise<T>): Promise<T> {
+  const deadline = Date.now() + seconds * 1000
+  for (;;) {
+    try {
+      return await act()
+    } catch (error) {
+      const cause: unknown = error instanceof Error ? error.cause : undefined
+      const refused = cause instanceof Error && 'code' in cause && cause.code === 'ECONNREFUSED'
+      if (!(refused || onlyAsks) || Date.now() > deadline) throw error
+      await new Promise(resolve => setTimeout(resolve, 100))
     }
   }
 }

@@ -83,7 +83,8 @@ export async function setStage(options: StageOptions): Promise<Stage> {
   })
   try {
     const { urls } = sandbox
-    const person = createPerson()
+    // Under --watch the server restarts with every change of its sources.
+    const person = createPerson({ patienceSeconds: options.watch ? 10 : 0 })
     const app = kept?.app ?? (await registerApp(person, urls.control, serverUrl, webhookSecret))
     if (options.keep) {
       const keeping: Kept = { ports, app, webhookSecret, identitySecret: identityClient.clientSecret }

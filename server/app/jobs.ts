@@ -2,9 +2,9 @@
 import { anchorAudit } from '../audit/audit.ts'
 import { installationJobs, sweepJob } from '../installations/custody.ts'
 import { installationActive, installationById, installationUninstalled } from '../installations/installation.ts'
-import { installationToken } from '../installations/token.ts'
+import { installationsInCustody, installationToken } from '../installations/token.ts'
 import type { JobKind } from '../jobs/job.ts'
-import { enqueue } from '../jobs/queue.ts'
+import { enqueue, enqueueMany } from '../jobs/queue.ts'
 import { schedule, unschedule } from '../jobs/scheduler.ts'
 import { pauseSync } from '../sync/sync.ts'
 import { listSyncs } from '../sync/views.ts'
@@ -35,7 +35,19 @@ function anchor({ db, log }: Deps): JobKind {
   return { kind: anchorJob, lane: 'backfill', maxAttempts: 3, timeoutSeconds: 60, run: () => anchorAudit(db, log) }
 }
 
+/** While a server is down its webhooks fail, and ten failures in a row disable them (reference §7.5): the first thing to look at. */
+export async function lookAfterWebhooks({ db }: Pick<Deps, 'db'>): Promise<void> {
+  const standing = await installationsInCustody(db)
+  await enqueueMany(
+    db,
+    standing.map(id => ({ ...registerJobOf(id), uniqueKey: watch(id) }))
+  )
+}
+
 type Installed = { installationId: string }
+
+const registerJobOf = (installationId: string) =>
+  ({ kind: registerKind, lane: 'live', payload: { installationId }, group: installationId }) as const
 
 const watch = (installationId: string) => `${registerKind} ${installationId}`
 
@@ -48,12 +60,12 @@ function events({ db, vault, log }: Deps): JobKind[] {
     run: payload => run(payload as Installed)
   })
 
-  // A new token may come with other branches, and the first one makes our webhook possible at all. The hourly look mends a webhook
-  // that the CMS's circuit breaker has disabled, or that somebody has changed.
+  // A new token may come with other branches, and the first one makes our webhook possible at all. The look every ten minutes mends a
+  // webhook that the CMS's circuit breaker has disabled, or that somebody has changed.
   const register = async ({ installationId }: Installed) => {
-    const job = { kind: registerKind, lane: 'live', payload: { installationId }, group: installationId } as const
+    const job = registerJobOf(installationId)
     const { organization_id: organizationId } = await installationById(db, installationId)
-    await schedule(db, { id: watch(installationId), organizationId, cron: '17 * * * *', timeZone: 'UTC', job })
+    await schedule(db, { id: watch(installationId), organizationId, cron: '*/10 * * * *', timeZone: 'UTC', job })
     await enqueue(db, { ...job, uniqueKey: watch(installationId) })
   }
   return [

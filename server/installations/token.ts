@@ -34,6 +34,19 @@ export async function activeToken(db: Db, installationId: string): Promise<Token
   return (await query.orderBy('id', 'desc').executeTakeFirst()) ?? null
 }
 
+/** Ids of the active installations that have an active token. */
+export async function installationsInCustody(db: Db): Promise<string[]> {
+  const rows = await db
+    .selectFrom('management_token')
+    .innerJoin('installation', 'installation.id', 'management_token.installation_id')
+    .select('installation.id')
+    .distinct()
+    .where('installation.status', '=', 'active')
+    .where('management_token.status', '=', 'active')
+    .execute()
+  return rows.map(({ id }) => id)
+}
+
 export async function tokenById(db: Db, id: string): Promise<TokenRow> {
   return await db.selectFrom('management_token').selectAll().where('id', '=', id).executeTakeFirstOrThrow()
 }

@@ -1,6 +1,6 @@
 // The one place where an error code becomes an HTTP status, and an error becomes words on the wire. What is not an AppError
 // is a defect of ours: it is logged whole and shown as `internal`, with nothing but the request id to find it by.
-import type { ErrorRequestHandler, RequestHandler, Response } from 'express'
+import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express'
 import { AppError, type ErrorCode } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Problem } from './contract/problem.ts'
@@ -17,22 +17,28 @@ export const statusOf: Readonly<Record<ErrorCode, number>> = {
 }
 
 export function answerErrors(log: Log): ErrorRequestHandler {
-  return (thrown: unknown, request, response, next) => {
-    const error = asAppError(thrown)
-    const status = statusOf[error.code]
-    const fields = {
-      requestId: requestIdOf(response),
-      method: request.method,
-      path: pathOf(request),
-      status,
-      error: status >= 500 ? thrown : undefined
+  // Four parameters make it an error handler.
+  return (thrown: unknown, request, response, _next) => {
+    if (response.headersSent || response.closed) {
+      // Express would print the stack to stderr, past the log and its redaction.
+      log.info({ requestId: requestIdOf(response), method: request.method, path: pathOf(request), error: thrown }, 'the answer broke off')
+      response.destroy()
+      return
     }
-    if (status >= 500) log.error(fields, error.message)
-    else log.info({ ...fields, reason: error.message }, 'refused')
-    if (response.headersSent) return next(thrown)
+    const error = asAppError(thrown)
+    noteRefusal(log, request, response, thrown)
     if (error.retryAfterSeconds !== undefined) response.setHeader('retry-after', String(Math.ceil(error.retryAfterSeconds)))
-    response.status(status).json(problemOf(error, requestIdOf(response)))
+    response.status(statusOf[error.code]).json(problemOf(error, requestIdOf(response)))
   }
+}
+
+/** Every refusal leaves a line, in whatever dialect it is said: strangers at a door are seen by whoever reads the log. */
+export function noteRefusal(log: Log, request: Request, response: Response, thrown: unknown): void {
+  const error = asAppError(thrown)
+  const status = statusOf[error.code]
+  const fields = { requestId: requestIdOf(response), method: request.method, path: pathOf(request), status, address: request.ip }
+  if (status >= 500) log.error({ ...fields, error: thrown }, error.message)
+  else log.info({ ...fields, reason: error.message, cause: error.cause }, 'refused')
 }
 
 export const unknownRoute: RequestHandler = request => {
@@ -40,10 +46,11 @@ export const unknownRoute: RequestHandler = request => {
 }
 
 export function problemOf(error: AppError, requestId: string): Problem {
+  if (error.code === 'internal') return { error: { code: 'internal', message: 'Something went wrong on our side.', requestId } }
   return {
     error: {
       code: error.code,
-      message: error.code === 'internal' ? 'Something went wrong on our side.' : error.message,
+      message: error.message,
       ...(error.remedy === undefined ? {} : { remedy: error.remedy }),
       ...(error.fields === undefined ? {} : { fields: error.fields }),
       requestId

@@ -7,10 +7,12 @@ import express, { type ErrorRequestHandler, type Response, Router } from 'expres
 import { AppError } from '../../errors.ts'
 import type { GatewayRequest, GatewayResponse } from '../../gateway/proxy.ts'
 import type { KeyPrincipal } from '../../identity/principal.ts'
-import { asAppError, problemOf, requestIdOf, statusOf } from '../errors.ts'
-import { atMost } from '../guards.ts'
+import type { Log } from '../../log.ts'
+import { asAppError, noteRefusal, problemOf, requestIdOf, statusOf } from '../errors.ts'
+import { clientOf, limitOf } from '../guards.ts'
 
 export interface GatewayServices {
+  log: Log
   /** null for a key that is unknown, revoked or expired. */
   findAccessKey(key: string): Promise<KeyPrincipal | null>
   handleGateway(principal: KeyPrincipal, request: GatewayRequest): Promise<GatewayResponse>
@@ -18,12 +20,13 @@ export interface GatewayServices {
 
 export function gatewayRoutes(services: GatewayServices): Router {
   const router = Router()
-  const refusals = atMost(120, 60)
+  // Only refusals count: a guesser behind the same address must not lock out a script whose key stands.
+  const countRefusal = limitOf(120, 60)
   router.use(async (request, response, next) => {
     const key = (request.headers.authorization ?? '').replace(/^Bearer /, '')
     const principal = key === '' ? null : await services.findAccessKey(key)
     if (principal === null) {
-      await new Promise<void>((resolve, reject) => void refusals(request, response, error => (error ? reject(error as Error) : resolve())))
+      await countRefusal(clientOf(request))
       throw new AppError('unauthorized', 'This access key is not known, is revoked or has expired.', {
         remedy: 'Send an access key of Quayside as the authorization header; an authtoken or a management token is not accepted here.'
       })
@@ -45,7 +48,7 @@ export function gatewayRoutes(services: GatewayServices): Router {
     })
     await send(answer, response)
   })
-  router.use(answerInDialect)
+  router.use(answerInDialect(services.log))
   return router
 }
 
@@ -61,16 +64,19 @@ function splitOnce(text: string, at: string): [string, string] {
 }
 
 /** error_code 105 and 162 as the CMA gives them for the same refusals (reference §1.6); a defect goes on to the common handler. */
-const answerInDialect: ErrorRequestHandler = (thrown: unknown, _request, response, next) => {
-  const error = asAppError(thrown)
-  if (error.code === 'internal' || response.headersSent) return next(thrown)
-  const codes: Partial<Record<AppError['code'], number>> = { unauthorized: 105, forbidden: 162, rate_limited: 429 }
-  const { error: problem } = problemOf(error, requestIdOf(response))
-  if (error.retryAfterSeconds !== undefined) response.setHeader('retry-after', String(Math.ceil(error.retryAfterSeconds)))
-  response.status(statusOf[error.code]).json({
-    error_message: [problem.message, problem.remedy].filter(Boolean).join(' '),
-    error_code: codes[error.code] ?? statusOf[error.code],
-    errors: problem.fields ?? {},
-    request_id: problem.requestId
-  })
-}
+const answerInDialect =
+  (log: Log): ErrorRequestHandler =>
+  (thrown: unknown, request, response, next) => {
+    const error = asAppError(thrown)
+    if (error.code === 'internal' || response.headersSent || response.closed) return next(thrown)
+    noteRefusal(log, request, response, thrown)
+    const codes: Partial<Record<AppError['code'], number>> = { unauthorized: 105, forbidden: 162, rate_limited: 429 }
+    const { error: problem } = problemOf(error, requestIdOf(response))
+    if (error.retryAfterSeconds !== undefined) response.setHeader('retry-after', String(Math.ceil(error.retryAfterSeconds)))
+    response.status(statusOf[error.code]).json({
+      error_message: [problem.message, problem.remedy].filter(Boolean).join(' '),
+      error_code: codes[error.code] ?? statusOf[error.code],
+      errors: problem.fields ?? {},
+      request_id: problem.requestId
+    })
+  }

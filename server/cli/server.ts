@@ -1,5 +1,6 @@
 // How a command speaks to the running server: over its own address, marked with the key ring (http/operator). Reads only what it
 // needs of the settings, so that it works beside a server whose other files it may not read.
+import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { AppError } from '../errors.ts'
@@ -11,22 +12,30 @@ import { createVault } from '../vault/vault.ts'
 /** Throws AppError: `upstream` when no server answers, otherwise what the server said. */
 export async function askServer<T>(method: 'GET' | 'POST' | 'DELETE', path: string, json?: unknown): Promise<T> {
   const base = required('QUAYSIDE_PUBLIC_URL').replace(/\/+$/, '')
-  const vault = createVault(parseKeyRing(readFileSync(required('QUAYSIDE_KEY_FILE'), 'utf8')))
+  const vault = createVault(parseKeyRing(keyRingText()))
   const body = json === undefined ? '' : JSON.stringify(json)
   const actor = userInfo().username
-  const sentAt = Date.now()
+  const [sentAt, word] = [Date.now(), randomUUID()]
   const route = `/api/operator${path}`
   const headers = {
     'x-quayside-actor': actor,
     'x-quayside-sent-at': String(sentAt),
-    'x-quayside-mark': markOf(vault, { method, path: route, body, sentAt, actor })
+    'x-quayside-word': word,
+    'x-quayside-mark': markOf(vault, { method, path: route, body, sentAt, word, actor })
   }
-  const response = await fetch(`${base}${route}`, { method, headers, ...(body === '' ? {} : { body }) }).catch((cause: unknown) => {
+  // A redirection would carry the mark to whoever it names, before it was used.
+  const init = { method, headers, redirect: 'error', ...(body === '' ? {} : { body }) } as const
+  const response = await fetch(`${base}${route}`, init).catch((cause: unknown) => {
     throw new AppError('upstream', `No server answers at ${base}.`, { cause, remedy: 'Start it, or correct QUAYSIDE_PUBLIC_URL.' })
   })
-  const answer: unknown = await response.json()
-  if (response.ok) return answer as T
-  const { error } = answer as Problem
+  const answer: unknown = await response.json().catch(() => null)
+  if (response.ok && answer !== null) return answer as T
+  const error = (answer as Partial<Problem> | null)?.error
+  if (error === undefined) {
+    throw new AppError('upstream', `What answers at ${base} is no Quayside (status ${response.status}).`, {
+      remedy: 'Correct QUAYSIDE_PUBLIC_URL, or look at the proxy in front of the server.'
+    })
+  }
   const { remedy, fields } = error
   throw new AppError(error.code, error.message, {
     ...(remedy === undefined ? {} : { remedy }),
@@ -39,6 +48,18 @@ export function print(json: boolean, value: unknown, rows: Record<string, unknow
   if (json) process.stdout.write(`${JSON.stringify(value)}\n`)
   else if (rows.length === 0) process.stdout.write('none\n')
   else console.table(rows)
+}
+
+function keyRingText(): string {
+  const path = required('QUAYSIDE_KEY_FILE')
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (cause) {
+    throw new AppError('invalid', `QUAYSIDE_KEY_FILE points to ${path}, which cannot be read.`, {
+      cause,
+      remedy: 'Name the key file of the server, as somebody who may read it.'
+    })
+  }
 }
 
 function required(name: string): string {

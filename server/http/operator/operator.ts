@@ -1,5 +1,6 @@
 // The door of the `quayside` command: whoever holds the key ring runs this server. Its guard: a mark under the ring's own key over
-// method, path, body and time, so that nothing secret travels and nothing can be sent again a minute later or elsewhere.
+// method, path, body, time and a random word, so that nothing secret travels and nothing can be sent again: within its minute a mark
+// is remembered (by this process), afterwards it is too old.
 import express, { type Request, Router } from 'express'
 import { timingSafeEqual } from 'node:crypto'
 import type { Actor } from '../../audit/audit.ts'
@@ -7,7 +8,7 @@ import { AppError } from '../../errors.ts'
 import type { Vault } from '../../vault/vault.ts'
 import type { AccessKey, CreatedKey, Installation, NewKey as NewKeyShape } from '../contract/stack.ts'
 import { NewKey } from '../contract/stack.ts'
-import { atMost, bodyOf, paramOf } from '../guards.ts'
+import { bodyOf, clientOf, limitOf, paramOf } from '../guards.ts'
 
 export interface OperatorServices {
   vault: Vault
@@ -21,31 +22,38 @@ export interface OperatorServices {
 
 const freshMs = 60_000
 
-/** What the command sends as `x-quayside-mark`; the door computes the same. `sentAt` in milliseconds. */
+/** What the command sends as `x-quayside-mark`; the door computes the same. `sentAt` in milliseconds, `word` never used before. */
 export function markOf(
   vault: Pick<Vault, 'mac'>,
-  asked: { method: string; path: string; body: string; sentAt: number; actor: string }
+  asked: { method: string; path: string; body: string; sentAt: number; word: string; actor: string }
 ): string {
-  return vault.mac('operator-door', JSON.stringify([asked.method, asked.path, asked.body, asked.sentAt, asked.actor]))
+  return vault.mac('operator-door', JSON.stringify([asked.method, asked.path, asked.body, asked.sentAt, asked.word, asked.actor]))
 }
 
 export function operatorRoutes({ vault, operator }: OperatorServices): Router {
   const router = Router()
-  router.use(atMost(120, 60), express.text({ type: () => true, limit: '64kb' }))
-  router.use((request, _response, next) => {
+  const countRefusal = limitOf(120, 60)
+  const isFirst = firstTimes()
+  router.use(express.text({ type: () => true, limit: '64kb' }))
+  router.use(async (request, _response, next) => {
     const body = typeof request.body === 'string' ? request.body : ''
     const sentAt = Number(request.headers['x-quayside-sent-at'])
-    const expected = Buffer.from(
-      markOf(vault, { method: request.method, path: request.originalUrl, body, sentAt, actor: actorName(request) })
-    )
-    const given = Buffer.from(headerOf(request, 'x-quayside-mark'))
+    const word = headerOf(request, 'x-quayside-word')
+    const { method, originalUrl: path } = request
+    const mark = markOf(vault, { method, path, body, sentAt, word, actor: actorName(request) })
+    const [expected, given] = [Buffer.from(mark), Buffer.from(headerOf(request, 'x-quayside-mark'))]
     const fits = given.length === expected.length && timingSafeEqual(given, expected)
-    if (!fits || !(Math.abs(Date.now() - sentAt) < freshMs)) {
-      throw new AppError('unauthorized', 'This command was not marked with the key ring of this server, or not within the last minute.', {
-        remedy: 'Run quayside with the same QUAYSIDE_KEY_FILE as the server, on a machine whose clock is right.'
-      })
+    const now = Date.now()
+    if (!fits || !(Math.abs(now - sentAt) < freshMs) || !isFirst(mark, now)) {
+      // Only refusals count, so that a stranger cannot keep the operator's commands out.
+      await countRefusal(clientOf(request))
+      throw new AppError(
+        'unauthorized',
+        'This command was not marked with the key ring of this server, not within the last minute, or was sent before.',
+        { remedy: 'Run quayside with the same QUAYSIDE_KEY_FILE as the server, on a machine whose clock is right.' }
+      )
     }
-    request.body = body === '' ? {} : JSON.parse(body)
+    request.body = jsonIn(body)
     next()
   })
 
@@ -59,6 +67,28 @@ export function operatorRoutes({ vault, operator }: OperatorServices): Router {
     async (request, response) => void response.json(await operator.revokeKey(actorOf(request), paramOf(request, 'keyId')))
   )
   return router
+}
+
+/** Remembers what fitted for as long as it would fit again: from a minute before its time to a minute after. */
+function firstTimes(): (mark: string, now: number) => boolean {
+  const until = new Map<string, number>()
+  return (mark, now) => {
+    for (const [old, end] of until) {
+      if (end > now) break
+      until.delete(old)
+    }
+    if (until.has(mark)) return false
+    until.set(mark, now + 2 * freshMs)
+    return true
+  }
+}
+
+function jsonIn(body: string): unknown {
+  try {
+    return body === '' ? {} : JSON.parse(body)
+  } catch (cause) {
+    throw new AppError('invalid', 'The request could not be read.', { cause })
+  }
 }
 
 function actorOf(request: Request): Actor {

@@ -10,14 +10,16 @@ import type { Flow, Oidc } from '../../identity/oidc.ts'
 import { actorOf } from '../../identity/principal.ts'
 import { adminOf } from '../../identity/roles.ts'
 import { adminLife, createSession, endSession } from '../../identity/session.ts'
+import type { Log } from '../../log.ts'
 import type { Vault } from '../../vault/vault.ts'
-import { asAppError, statusOf } from '../errors.ts'
+import { asAppError, noteRefusal, statusOf } from '../errors.ts'
 import { atMost, cookieOf, paramOf, queryOf } from '../guards.ts'
 import { sendPage } from '../public/page.ts'
 
 export interface LoginServices {
   db: Db
   vault: Vault
+  log: Log
   /** True where the public URL is https: Secure cookies with the __Host- prefix. */
   https: boolean
   identityProviders: { id: string; name: string; oidc: Oidc }[]
@@ -67,7 +69,10 @@ export function loginRoutes(services: LoginServices): Router {
         throw new AppError('unauthorized', 'This login does not belong to this browser.', { remedy: 'Start again from the login page.' })
       const person = await provider.oidc.finish(request.originalUrl, underWay.flow)
       const principal = await adminOf(services.db, person)
+      const former = cookieOf(request, sessionCookie(https))
       const token = await services.db.transaction().execute(async trx => {
+        // Who logs in anew leaves no session behind that still works.
+        if (former !== null) await endSession(trx, former)
         const session = await createSession(trx, { principal, ...adminLife })
         for (const organizationId of Object.keys(principal.roles)) {
           await appendAudit(trx, services.vault, {
@@ -84,7 +89,7 @@ export function loginRoutes(services: LoginServices): Router {
       response.redirect(302, underWay.returnTo)
     } catch (error) {
       response.clearCookie(flowCookie, cookie(https))
-      sayRefusal(response, error)
+      sayRefusal(services.log, request, response, error)
     }
   })
   return router
@@ -121,13 +126,15 @@ function readLogin(vault: Vault, value: string | null): LoginUnderWay {
 /** Only a path of the console: anything else would make our login a stepping stone to somewhere else. */
 function returnPath(request: Request): string {
   const asked = queryOf(request, 'return') ?? ''
-  return /^\/console\/[\w/?=&.%-]*$/.test(asked) ? asked : '/console/'
+  const plain = /^\/console\/[\w/?=&.%-]*$/.test(asked) && !/\.\.|\/\/|%2e|%2f|%5c/i.test(asked.split('?', 1)[0] ?? '')
+  return plain ? asked : '/console/'
 }
 
 /** A person stands before this refusal, not a program. */
-function sayRefusal(response: Response, thrown: unknown): void {
+function sayRefusal(log: Log, request: Request, response: Response, thrown: unknown): void {
   const error = asAppError(thrown)
   if (error.code === 'internal') throw thrown
+  noteRefusal(log, request, response, thrown)
   sendPage(response, statusOf[error.code], {
     title: error.code === 'forbidden' ? 'No access' : 'Not logged in',
     paragraphs: [error.message, ...(error.remedy === undefined ? [] : [error.remedy])],

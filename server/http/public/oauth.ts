@@ -3,15 +3,17 @@
 // strangers' pages and answer as if there were nothing.
 import { type CookieOptions, type Request, type Response, Router } from 'express'
 import { AppError } from '../../errors.ts'
-import { asAppError, statusOf } from '../errors.ts'
-import { atMost, cookieOf, paramOf, requiredQuery } from '../guards.ts'
+import type { Log } from '../../log.ts'
+import { asAppError, noteRefusal, statusOf } from '../errors.ts'
+import { atMost, cookieOf, paramOf, queryOf, requiredQuery } from '../guards.ts'
 import { sendPage } from './page.ts'
 
 export interface OAuthServices {
+  log: Log
   https: boolean
   finishInstall(input: { code: string; location: string; installationUid: string | null }): Promise<FinishedInstall>
   openGrant(input: { grantId: string; ticket: string }): Promise<{ url: string; cookie: string }>
-  finishGrant(input: { code: string; state: string; location: string; cookie: string }): Promise<{ grantId: string }>
+  finishGrant(input: { code: string | null; state: string; location: string; cookie: string }): Promise<{ grantId: string }>
   grantProgress(input: { grantId: string; cookie: string }): Promise<GrantProgress>
 }
 
@@ -39,7 +41,11 @@ const tenMinutesMs = 600_000
 export function oauthRoutes(services: OAuthServices): Router {
   const cookie: CookieOptions = { httpOnly: true, secure: services.https, sameSite: 'lax', path: '/', maxAge: tenMinutesMs }
   const router = Router()
-  router.use('/oauth', atMost(60, 60), (_request, response, next) => {
+  const asPage = pages(services.log)
+  // Each install callback asks Contentstack with our client secret; a grant's page asks us once a second while it is being minted.
+  router.use('/oauth/install', atMost(60, 60))
+  router.use('/oauth/grant', atMost(600, 60))
+  router.use('/oauth', (_request, response, next) => {
     response.setHeader('cache-control', 'no-store')
     next()
   })
@@ -50,7 +56,7 @@ export function oauthRoutes(services: OAuthServices): Router {
       const { stackName, claimed, returnUrl } = await services.finishInstall({
         code: requiredQuery(request, 'code'),
         location: requiredQuery(request, 'location'),
-        installationUid: typeof request.query.installation_uid === 'string' ? request.query.installation_uid : null
+        installationUid: queryOf(request, 'installation_uid') ?? null
       })
       sendPage(response, 200, {
         title: 'Quayside is installed',
@@ -77,7 +83,11 @@ export function oauthRoutes(services: OAuthServices): Router {
   router.get(
     '/oauth/grant/callback',
     asPage(async (request, response) => {
-      if (typeof request.query.error === 'string') {
+      if (queryOf(request, 'error') !== undefined) {
+        const [state, cookie] = [queryOf(request, 'state'), cookieOf(request, grantCookie(services.https))]
+        // Ends the grant at once, in words, where it is ours to end.
+        if (state !== undefined && cookie !== null)
+          await services.finishGrant({ code: null, state, location: queryOf(request, 'location') ?? '', cookie })
         throw new AppError('forbidden', 'Contentstack did not give the grant: it was cancelled or refused.', {
           remedy: "Start again from the app's configuration."
         })
@@ -145,13 +155,14 @@ function heldCookie({ https }: Pick<OAuthServices, 'https'>, request: Request): 
 }
 
 /** A person stands before these routes: what is refused is said as a page. Defects of ours go to the error handler. */
-function asPage(handle: (request: Request, response: Response) => Promise<void>) {
-  return async (request: Request, response: Response): Promise<void> => {
+function pages(log: Log) {
+  return (handle: (request: Request, response: Response) => Promise<void>) => async (request: Request, response: Response) => {
     try {
       await handle(request, response)
     } catch (thrown) {
       const error = asAppError(thrown)
       if (error.code === 'internal') throw thrown
+      noteRefusal(log, request, response, thrown)
       sendPage(response, statusOf[error.code], {
         title: 'This did not work',
         paragraphs: [error.message, ...(error.remedy === undefined ? [] : [error.remedy])]

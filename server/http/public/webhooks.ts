@@ -1,6 +1,8 @@
 // Contentstack's webhooks. The body is taken as raw bytes, because the signature covers bytes; what is refused is 4xx but never
 // 401, which Contentstack's circuit breaker counts against the whole webhook (reference §7.5).
-import express, { Router } from 'express'
+import express, { type RequestHandler, Router } from 'express'
+import { AppError } from '../../errors.ts'
+import { largestWebhookBytes, secretHeader, signatureHeader } from '../../webhooks/receive.ts'
 import { paramOf } from '../guards.ts'
 
 export interface WebhookServices {
@@ -15,8 +17,8 @@ export interface WebhookServices {
 
 export function webhookRoutes(services: WebhookServices): Router {
   const router = Router()
-  const raw = express.raw({ type: () => true, limit: '5mb' })
-  router.post('/webhooks/content/:installationId', raw, async (request, response) => {
+  const raw = [carriesBoth, express.raw({ type: () => true, limit: largestWebhookBytes })]
+  router.post('/webhooks/content/:installationId', ...raw, async (request, response) => {
     await services.receiveContent({
       installationId: paramOf(request, 'installationId'),
       rawBody: bytesOf(request.body),
@@ -24,11 +26,18 @@ export function webhookRoutes(services: WebhookServices): Router {
     })
     response.status(202).json({ accepted: true })
   })
-  router.post('/webhooks/lifecycle/:region', raw, async (request, response) => {
+  router.post('/webhooks/lifecycle/:region', ...raw, async (request, response) => {
     await services.receiveLifecycle({ region: paramOf(request, 'region'), rawBody: bytesOf(request.body), headers: request.headers })
     response.status(202).json({ accepted: true })
   })
   return router
+}
+
+/** Whoever does not even claim to be Contentstack is not listened to for two megabytes. */
+const carriesBoth: RequestHandler = (request, _response, next) => {
+  if (typeof request.headers[secretHeader] !== 'string' || typeof request.headers[signatureHeader] !== 'string')
+    throw new AppError('forbidden', 'This webhook is not from Contentstack for this installation.')
+  next()
 }
 
 function bytesOf(body: unknown): Buffer {

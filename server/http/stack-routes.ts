@@ -106,7 +106,8 @@ export function stackRoutes(services: StackServices, scopeOf: (request: Request,
 
   route('get', '/content-types', 'sync.read', async ({ id }) => listed(await services.syncs.contentTypes(id)))
   route('get', '/syncs', 'sync.read', async ({ id }) => listed(await services.syncs.list(id)))
-  route('post', '/syncs', 'sync.write', ({ id, actor, request }) => services.syncs.create(id, actor, bodyOf(request, NewSync)), 201)
+  // Where content goes is configuration, as the connection is: an operator's sync.write is to pause and to resume.
+  route('post', '/syncs', 'connection.write', ({ id, actor, request }) => services.syncs.create(id, actor, bodyOf(request, NewSync)), 201)
   route('get', '/syncs/:syncId', 'sync.read', ({ id, request }) => services.syncs.get(id, paramOf(request, 'syncId')))
   route('patch', '/syncs/:syncId', 'sync.write', ({ id, actor, request }) =>
     services.syncs.change(id, actor, paramOf(request, 'syncId'), bodyOf(request, SyncChange))

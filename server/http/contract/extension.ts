@@ -4,7 +4,7 @@ import * as z from 'zod/mini'
 import { Installation } from './stack.ts'
 
 /** POST session -> Session; POST session/renew -> Session */
-export const NewSession = z.object({ appToken: z.string().check(z.minLength(1), z.maxLength(4096)) })
+export const NewSession = z.strictObject({ appToken: z.string().check(z.minLength(1), z.maxLength(4096)) })
 export type NewSession = z.infer<typeof NewSession>
 
 export const Session = z.object({
@@ -51,7 +51,7 @@ export const EntryStatus = z.object({
 export type EntryStatus = z.infer<typeof EntryStatus>
 
 /** POST entries/:contentType/:entryUid/sync {locale, branch} -> {queued} */
-export const SyncNow = z.object({ locale: z.string().check(z.minLength(1)), branch: z.string().check(z.minLength(1)) })
+export const SyncNow = z.strictObject({ locale: z.string().check(z.minLength(1)), branch: z.string().check(z.minLength(1)) })
 export type SyncNow = z.infer<typeof SyncNow>
 export const SyncQueued = z.object({ queued: z.number() })
 export type SyncQueued = z.infer<typeof SyncQueued>

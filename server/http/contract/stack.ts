@@ -1,6 +1,7 @@
 // What a stack admin (in the CMS) and an operator (in the console) see and change of ONE installation. The same routes stand
 // behind both doors: /api/extension/stack/… and /api/console/installations/:installationId/….
-// Times are milliseconds since 1970 UTC; ids are opaque.
+// Times are milliseconds since 1970 UTC; ids are opaque. What is asked for is strict: a misspelt `contentTypes` left out of a scope
+// would otherwise mean all of them.
 import * as z from 'zod/mini'
 
 const Time = z.number()
@@ -66,7 +67,7 @@ export const Custody = z.object({ current: Maybe(Token), history: z.array(Token)
 export type Custody = z.infer<typeof Custody>
 
 /** POST grants -> GrantStart. The page opens `url` top-level; it is good once, for a minute. */
-export const NewGrant = z.object({
+export const NewGrant = z.strictObject({
   purpose: z.enum(['mint', 'rotate']),
   expiresInDays: z.nullable(z.number().check(z.int(), z.minimum(1), z.maximum(365))),
   branches: z.array(z.string()).check(z.minLength(1))
@@ -76,7 +77,7 @@ export const GrantStart = z.object({ grantId: z.string(), url: z.string() })
 export type GrantStart = z.infer<typeof GrantStart>
 
 /** POST tokens/paste -> Token */
-export const PasteToken = z.object({ token: z.string().check(z.trim(), z.minLength(1), z.maxLength(512)) })
+export const PasteToken = z.strictObject({ token: z.string().check(z.trim(), z.minLength(1), z.maxLength(512)) })
 export type PasteToken = z.infer<typeof PasteToken>
 
 /** GET connectors */
@@ -104,7 +105,7 @@ export const Connection = z.object({
 })
 export type Connection = z.infer<typeof Connection>
 
-export const NewConnection = z.object({
+export const NewConnection = z.strictObject({
   connector: z.string(),
   name: z.string().check(z.trim(), z.minLength(1), z.maxLength(80)),
   settings: z.record(z.string(), z.unknown()),
@@ -133,7 +134,7 @@ export const ContentType = z.object({
 })
 export type ContentType = z.infer<typeof ContentType>
 
-export const MappingRow = z.object({
+export const MappingRow = z.strictObject({
   from: z.string().check(z.minLength(1)),
   to: z.string().check(z.minLength(1)),
   required: z.optional(z.boolean())
@@ -168,7 +169,7 @@ export type Sync = z.infer<typeof Sync>
  * POST syncs (NewSync -> Sync[]). contentTypes ['*'] makes one outbound sync per content type of the stack; each begins with its initial run.
  * Without a mapping an outbound sync carries every field, one column each; an inbound one maps columns to fields of the same name.
  */
-export const NewSync = z.object({
+export const NewSync = z.strictObject({
   direction: z.enum(['outbound', 'inbound']),
   connectionId: z.string(),
   contentTypes: z.array(z.string()).check(z.minLength(1)),
@@ -179,12 +180,12 @@ export const NewSync = z.object({
   mapping: z.optional(z.array(MappingRow)),
   /** Inbound only: the unique field that holds the record's key. */
   externalIdField: z.optional(z.string()),
-  schedule: z.optional(z.object({ cron: z.string(), timeZone: z.string() }))
+  schedule: z.optional(z.strictObject({ cron: z.string(), timeZone: z.string() }))
 })
 export type NewSync = z.infer<typeof NewSync>
 
 /** PATCH syncs/:id -> Sync */
-export const SyncChange = z.object({ state: z.enum(['active', 'paused']) })
+export const SyncChange = z.strictObject({ state: z.enum(['active', 'paused']) })
 export type SyncChange = z.infer<typeof SyncChange>
 
 /** GET runs?sync=&before=, GET runs/:id, POST syncs/:id/run -> Run, POST runs/:id/cancel -> Run */
@@ -231,7 +232,7 @@ export const Delivery = z.object({
 })
 export type Delivery = z.infer<typeof Delivery>
 
-export const KeyScope = z.object({
+export const KeyScope = z.strictObject({
   module: z.enum(['entries', 'assets', 'content_types']),
   actions: z.array(z.enum(['read', 'write', 'publish', 'delete'])).check(z.minLength(1)),
   /** Only these content types; absent = all. */
@@ -256,7 +257,7 @@ export const AccessKey = z.object({
 export type AccessKey = z.infer<typeof AccessKey>
 
 /** POST keys -> CreatedKey: the only time the key is shown. */
-export const NewKey = z.object({
+export const NewKey = z.strictObject({
   name: z.string().check(z.trim(), z.minLength(1), z.maxLength(80)),
   scopes: z.array(KeyScope).check(z.minLength(1)),
   expiresInDays: z.nullable(z.number().check(z.int(), z.minimum(1), z.maximum(3650)))

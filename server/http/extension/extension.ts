@@ -4,9 +4,9 @@ import express, { type Request, type Response, Router } from 'express'
 import { AppError } from '../../errors.ts'
 import type { ExtensionPrincipal } from '../../identity/principal.ts'
 import { type EntryStatus, SyncNow } from '../contract/extension.ts'
-import { bodyOf, ownOriginOnly, paramOf, queryOf, requiredQuery } from '../guards.ts'
+import { bodyOf, limitOf, ownOriginOnly, paramOf, queryOf, requiredQuery } from '../guards.ts'
 import { type Scope, type StackServices, stackRoutes } from '../stack-routes.ts'
-import { principalAt, principalOf, type SessionServices, sessionRoutes } from './session.ts'
+import { personOf, principalAt, proven, type SessionServices, sessionRoutes } from './session.ts'
 
 export interface ExtensionServices extends SessionServices, StackServices {
   publicUrl: string
@@ -28,7 +28,7 @@ export function extensionRoutes(services: ExtensionServices): Router {
   router.use(ownOriginOnly(services.publicUrl), express.json({ limit: '256kb' }))
   router.use(sessionRoutes(services))
   router.use(async (request, response, next) => {
-    response.locals.principal = await principalOf(services, request)
+    response.locals.principal = await personOf(services, request)
     next()
   })
 
@@ -41,8 +41,12 @@ export function extensionRoutes(services: ExtensionServices): Router {
     )
   })
 
+  // Each goes before all other work of the organization, and its reads are of everybody's budget.
+  const countSyncNow = limitOf(60, 60)
   router.post('/entries/:contentType/:entryUid/sync', async (request, response) => {
     const { locale, branch } = bodyOf(request, SyncNow)
+    const { installationId, userUid } = principalAt(response)
+    await countSyncNow(`${installationId} ${userUid}`)
     const queued = await services.syncEntry({ ...entryAsked(request, response, locale, branch), principal: principalAt(response) })
     response.status(202).json({ queued })
   })
@@ -50,7 +54,8 @@ export function extensionRoutes(services: ExtensionServices): Router {
   router.use(
     '/stack',
     stackRoutes(services, async (_request, response): Promise<Scope> => {
-      const principal = principalAt(response)
+      // Asked of Contentstack, so only here: an editor's panel works while Contentstack's API does not.
+      const principal = await proven(services, principalAt(response))
       return { principal, installationId: principal.installationId, organizationId: principal.organizationId }
     })
   )

@@ -1,7 +1,7 @@
 // From the signed frame to a session of ours. The app-token proves a CMS user of one installation and nothing about their role;
 // it is good for a few minutes, is exchanged here, and is never a session itself (reference §6).
 import { type Request, type Response, Router } from 'express'
-import { AppError } from '../../errors.ts'
+import { AppError, isAppError } from '../../errors.ts'
 import type { ExtensionPrincipal } from '../../identity/principal.ts'
 import { createSession, extensionLife, readSession, renewSession } from '../../identity/session.ts'
 import type { Db } from '../../database/database.ts'
@@ -24,33 +24,43 @@ export function sessionRoutes(services: SessionServices): Router {
   // A whole editorial office may sit behind one address, and each entry opened is an exchange.
   router.post('/session', atMost(1200, 60), async (request, response) => {
     const { appToken } = bodyOf(request, NewSession)
-    const proven = await services.proveAppToken(appToken)
-    const principal: ExtensionPrincipal = {
-      kind: 'extension',
-      ...proven,
-      stackAdmin: await services.isStackAdmin(proven.installationId, proven.userUid)
-    }
+    const person = await services.proveAppToken(appToken)
+    const principal = await asFarAsKnown(services, { kind: 'extension', ...person, stackAdmin: false })
     const session = await createSession(services.db, { principal, ...extensionLife })
     response.json(await present(services, principal, session))
   })
 
   router.post('/session/renew', async (request, response) => {
-    const principal = await principalOf(services, request)
+    const principal = await asFarAsKnown(services, await personOf(services, request))
     const session = await renewSession(services.db, bearerOf(request) ?? '')
     response.json(await present(services, principal, session))
   })
   return router
 }
 
-/** The session's person, their rights looked up anew (five minutes at most from a cache). AppError unauthorized. */
-export async function principalOf(services: Pick<SessionServices, 'db' | 'isStackAdmin'>, request: Request): Promise<ExtensionPrincipal> {
+/** The session's person, with an editor's rights. AppError unauthorized. */
+export async function personOf(services: Pick<SessionServices, 'db'>, request: Request): Promise<ExtensionPrincipal> {
   const token = bearerOf(request)
   const session = token === null ? null : await readSession(services.db, token, 'extension')
   if (session === null) {
     throw new AppError('unauthorized', 'This session is over.', { remedy: 'Reload the page in Contentstack.' })
   }
-  const { principal } = session
-  return { ...principal, stackAdmin: await services.isStackAdmin(principal.installationId, principal.userUid) }
+  return session.principal
+}
+
+/** Their rights looked up anew (five minutes at most from a cache). AppError upstream when Contentstack cannot be asked. */
+export async function proven(services: Pick<SessionServices, 'isStackAdmin'>, person: ExtensionPrincipal): Promise<ExtensionPrincipal> {
+  return { ...person, stackAdmin: await services.isStackAdmin(person.installationId, person.userUid) }
+}
+
+/** While Contentstack cannot be asked, an admin is an editor: the frame still opens, and shows what we know by ourselves. */
+async function asFarAsKnown(services: Pick<SessionServices, 'isStackAdmin'>, person: ExtensionPrincipal): Promise<ExtensionPrincipal> {
+  try {
+    return await proven(services, person)
+  } catch (error) {
+    if (!isAppError(error, 'upstream') && !isAppError(error, 'rate_limited')) throw error
+    return { ...person, stackAdmin: false }
+  }
 }
 
 export function principalAt(response: Response): ExtensionPrincipal {

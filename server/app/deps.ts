@@ -23,6 +23,8 @@ export interface Deps {
   https: boolean
   trustedProxies: string[]
   identityProviders: { id: string; name: string; oidc: Oidc }[]
+  /** Who gets which role, as text: a console session made under another is over. */
+  roleMapping: string
   stackFor(installationId: string, use: StackUse): Promise<StackClient>
 }
 
@@ -50,6 +52,7 @@ export function createDeps(config: Config, secrets: Secrets, database: Database,
         fetch: guard.fetch
       })
     })),
+    roleMapping: JSON.stringify(secrets.identityProviders.map(({ id, issuer, groupRoles }) => [id, issuer, groupRoles])),
     stackFor: (installationId, use) => stackFor(db, credentials, installationId, use)
   }
 }

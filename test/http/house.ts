@@ -17,6 +17,7 @@ import { createAccessKey } from '../../server/identity/access-keys.ts'
 import type { AdminRole } from '../../server/identity/principal.ts'
 import { adminLife, createSession } from '../../server/identity/session.ts'
 import { insertToken } from '../../server/installations/token.ts'
+import { sessionCookieValue } from '../../server/http/console/login.ts'
 import { createLog } from '../../server/log.ts'
 import { generateKeyRing, parseKeyRing } from '../../server/vault/cipher.ts'
 import { createVault, type Vault } from '../../server/vault/vault.ts'
@@ -276,11 +277,11 @@ async function openTenant(
   }
 }
 
-/** Headers of a person in the console, with a change's Origin. */
-export async function inConsole(house: House, roles: Record<string, AdminRole>): Promise<Record<string, string>> {
+/** Headers of a person in the console, with a change's Origin. `roleMapping`: under which they logged in; of no provider unless given. */
+export async function inConsole(house: House, roles: Record<string, AdminRole>, roleMapping = '[]'): Promise<Record<string, string>> {
   const principal = { kind: 'admin', personId: 'https://id.example#1', name: 'Person', email: 'person@example.com', roles } as const
   const { token } = await createSession(house.db, { principal, ...adminLife })
-  return { cookie: `__Host-quayside=${token}`, origin: publicUrl }
+  return { cookie: `__Host-quayside=${sessionCookieValue({ vault: house.vault, roleMapping }, token)}`, origin: publicUrl }
 }
 
 /** Headers of a person in a frame of that stack, by the door's own exchange. */

@@ -6,9 +6,9 @@ import { type Action, type AdminPrincipal, organizationsOf } from '../../identit
 import { readSession } from '../../identity/session.ts'
 import type { AuditEvent, Me } from '../contract/console.ts'
 import type { AccessKey, Delivery, Installation, List, Run, Sync } from '../contract/stack.ts'
-import { cookieOf, ownOriginOnly, paramOf, queryOf } from '../guards.ts'
+import { ownOriginOnly, paramOf, queryOf } from '../guards.ts'
 import { refusalOf, type StackServices, stackRoutes } from '../stack-routes.ts'
-import { type LoginServices, logOut, sessionCookie } from './login.ts'
+import { type LoginServices, logOut, sessionTokenOf } from './login.ts'
 
 export interface ListAsked {
   organizationIds: string[]
@@ -33,11 +33,10 @@ export interface ConsoleServices extends LoginServices, StackServices {
 
 export function consoleRoutes(services: ConsoleServices): Router {
   const { lists } = services
-  const cookie = sessionCookie(services.https)
   const router = Router()
   router.use(ownOriginOnly(services.publicUrl), express.json({ limit: '256kb' }))
   router.use(async (request, response, next) => {
-    const token = cookieOf(request, cookie)
+    const token = sessionTokenOf(services, request)
     const session = token === null ? null : await readSession(services.db, token, 'admin')
     if (session === null) throw new AppError('unauthorized', 'You are not logged in.', { remedy: 'Log in.' })
     response.locals.principal = session.principal
@@ -55,7 +54,7 @@ export function consoleRoutes(services: ConsoleServices): Router {
   })
 
   router.post('/logout', async (request, response) => {
-    await logOut(services, cookieOf(request, cookie) ?? '', response)
+    await logOut(services, sessionTokenOf(services, request) ?? '', response)
     response.json({})
   })
 

@@ -23,6 +23,8 @@ export interface LoginServices {
   /** True where the public URL is https: Secure cookies with the __Host- prefix. */
   https: boolean
   identityProviders: { id: string; name: string; oidc: Oidc }[]
+  /** Who gets which role, as text. */
+  roleMapping: string
 }
 
 const loginMs = 10 * 60_000
@@ -69,7 +71,7 @@ export function loginRoutes(services: LoginServices): Router {
         throw new AppError('unauthorized', 'This login does not belong to this browser.', { remedy: 'Start again from the login page.' })
       const person = await provider.oidc.finish(request.originalUrl, underWay.flow)
       const principal = await adminOf(services.db, person)
-      const former = cookieOf(request, sessionCookie(https))
+      const former = sessionTokenOf(services, request)
       const token = await services.db.transaction().execute(async trx => {
         // Who logs in anew leaves no session behind that still works.
         if (former !== null) await endSession(trx, former)
@@ -85,7 +87,7 @@ export function loginRoutes(services: LoginServices): Router {
         return session.token
       })
       response.clearCookie(flowCookie, cookie(https))
-      response.cookie(sessionCookie(https), token, cookie(https, adminLife.absoluteMs))
+      response.cookie(sessionCookie(https), sessionCookieValue(services, token), cookie(https, adminLife.absoluteMs))
       response.redirect(302, underWay.returnTo)
     } catch (error) {
       response.clearCookie(flowCookie, cookie(https))
@@ -93,6 +95,22 @@ export function loginRoutes(services: LoginServices): Router {
     }
   })
   return router
+}
+
+/**
+ * A session remembers the roles of its login. The operator's mapping of groups to roles is part of the mark beside the token, so
+ * that whoever was logged in before it changed logs in again.
+ */
+export function sessionCookieValue({ vault, roleMapping }: Pick<LoginServices, 'vault' | 'roleMapping'>, token: string): string {
+  return `${token}.${vault.mac('console-session', JSON.stringify([token, roleMapping]))}`
+}
+
+/** null without a cookie that this server made under the mapping that now stands. */
+export function sessionTokenOf(services: Pick<LoginServices, 'vault' | 'roleMapping' | 'https'>, request: Request): string | null {
+  const value = cookieOf(request, sessionCookie(services.https)) ?? ''
+  const token = value.split('.', 1)[0] ?? ''
+  const [given, expected] = [Buffer.from(value), Buffer.from(sessionCookieValue(services, token))]
+  return given.length === expected.length && timingSafeEqual(given, expected) ? token : null
 }
 
 /** Ends the session on the server; the cookie goes with it. */

@@ -260,7 +260,10 @@ function wholeNumber(env: Env, name: keyof Env, fallback: number, least: number,
 function origin(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : null
   if (!url || !/^https?:$/.test(url.protocol) || url.pathname !== '/' || url.search !== '' || url.username !== '') {
-    throw refuse('QUAYSIDE_PUBLIC_URL', `is "${text}"; it must be an origin such as https://quayside.example.com, without a path`)
+    throw refuse(
+      'QUAYSIDE_PUBLIC_URL',
+      `is "${text.replace(/\/\/.*@/, '//…@')}"; it must be an origin such as https://quayside.example.com, without a path`
+    )
   }
   return url.origin
 }

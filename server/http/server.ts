@@ -34,6 +34,7 @@ export function createServer(services: Services): Express {
     const requestId = randomUUID()
     response.locals.requestId = requestId
     response.setHeader('x-request-id', requestId)
+    response.setHeader('x-content-type-options', 'nosniff')
     const startedAt = performance.now()
     response.once('finish', () => {
       log.debug(

@@ -11,6 +11,7 @@ import type { User } from '../../sandbox/world/model.ts'
 import { ada, edda, harbourPublishing, sara, secondShore, sven } from '../../sandbox/world/people.ts'
 import { type App, createApp } from '../../server/app.ts'
 import { appendAudit } from '../../server/audit/audit.ts'
+import type { IdentityProvider } from '../../server/config.ts'
 import { type Database, type Db, openDatabase } from '../../server/database/database.ts'
 import { newId } from '../../server/database/id.ts'
 import { createAccessKey } from '../../server/identity/access-keys.ts'
@@ -79,7 +80,10 @@ export interface Answer {
   body: unknown
 }
 
-export async function openHouse(dialect: 'sqlite' | 'postgres'): Promise<House> {
+export async function openHouse(
+  dialect: 'sqlite' | 'postgres',
+  providersAt: (sandbox: Sandbox) => IdentityProvider[] = () => []
+): Promise<House> {
   const sandbox = await startSandbox()
   const folder = await mkdtemp(join(tmpdir(), 'quayside-doors-'))
   const fresh = dialect === 'sqlite' ? await freshSqlite() : await freshPostgres()
@@ -103,7 +107,7 @@ export async function openHouse(dialect: 'sqlite' | 'postgres'): Promise<House> 
         { region: 'sandbox', organizationUid: secondShore, name: 'Second Shore' }
       ]
     },
-    { keyRing, apps: appsOf(sandbox), identityProviders: [] },
+    { keyRing, apps: appsOf(sandbox), identityProviders: providersAt(sandbox) },
     createLog('debug', { write: line => void lines.push(line) }),
     { background: false }
   )

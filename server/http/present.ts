@@ -2,7 +2,8 @@
 // hashes and leases have no way out. Pure.
 import type { Row } from '../database/schema.ts'
 import type { AuditEvent } from './contract/console.ts'
-import type { AccessKey, Delivery, Installation, KeyScope, List } from './contract/stack.ts'
+import { accessKeyStatus, scopesOf } from '../identity/access-keys.ts'
+import type { AccessKey, Delivery, Installation, List } from './contract/stack.ts'
 
 export const pageSize = 50
 
@@ -45,8 +46,8 @@ export function presentKey(row: Row<'access_key'> & { stack_name: string }, now 
     name: row.name,
     fingerprint: row.fingerprint,
     owner: row.owner,
-    scopes: JSON.parse(row.scopes_json) as KeyScope[],
-    status: row.revoked_at !== null ? 'revoked' : row.expires_at !== null && row.expires_at <= now ? 'expired' : 'active',
+    scopes: scopesOf(row),
+    status: accessKeyStatus(row, now),
     expiresAt: row.expires_at,
     lastUsedAt: row.last_used_at,
     createdAt: row.created_at

@@ -16,6 +16,7 @@ const floors = [
   ['webhooks', 'gateway'],
   ['sync'],
   ['installations'],
+  ['alerts'],
   ['identity', 'jobs'],
   ['audit'],
   ['vault'],

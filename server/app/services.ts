@@ -6,7 +6,7 @@ import { handleGateway } from '../gateway/proxy.ts'
 import type { ListAsked } from '../http/console/console.ts'
 import { listOf, pageSize, presentAuditEvent, presentDelivery, presentKey } from '../http/present.ts'
 import type { Services } from '../http/server.ts'
-import { findAccessKey, listAccessKeys, revokeAccessKey } from '../identity/access-keys.ts'
+import { findAccessKey, listAccessKeys } from '../identity/access-keys.ts'
 import { admitAppToken } from '../identity/app-token.ts'
 import { actorOf } from '../identity/principal.ts'
 import { isStackAdmin } from '../installations/admins.ts'
@@ -25,7 +25,8 @@ import { listRuns, listSyncs } from '../sync/views.ts'
 import { listDeliveries } from '../webhooks/delivery.ts'
 import { receiveContent, receiveLifecycle } from '../webhooks/receive.ts'
 import type { Deps } from './deps.ts'
-import { createKey, installationView, stackServices } from './stack-services.ts'
+import { operatorServices } from './operator-services.ts'
+import { installationViews, stackServices } from './stack-services.ts'
 
 export function createServices(deps: Deps): Services {
   const { db } = deps
@@ -36,6 +37,7 @@ export function createServices(deps: Deps): Services {
     ...oauthServices(deps),
     ...extensionServices(deps),
     ...consoleServices(deps),
+    operator: operatorServices(deps),
     receiveContent: webhook => receiveContent(deps.database, deps, webhook),
     receiveLifecycle: webhook => receiveLifecycle(deps.database, deps, webhook),
     findAccessKey: key => findAccessKey(db, key),
@@ -107,15 +109,9 @@ function extensionServices(deps: Deps): Pick<Services, 'proveAppToken' | 'isStac
   }
 }
 
-function consoleServices(deps: Deps): Pick<Services, 'organizationsNamed' | 'organizationOf' | 'lists' | 'operator'> {
+function consoleServices(deps: Deps): Pick<Services, 'organizationsNamed' | 'organizationOf' | 'lists'> {
   const { db } = deps
   const listed = ({ organizationIds, installationId, before }: ListAsked) => ({ organizationIds, installationId, before, limit: pageSize })
-  const everyOrganization = async () => (await db.selectFrom('organization').select('id').execute()).map(({ id }) => id)
-  const views = async (rows: Installation[]) => {
-    const items = []
-    for (const row of rows) items.push(await installationView(deps, row))
-    return items
-  }
   return {
     async organizationsNamed(ids) {
       return ids.length === 0
@@ -126,25 +122,13 @@ function consoleServices(deps: Deps): Pick<Services, 'organizationsNamed' | 'org
     lists: {
       async installations(asked) {
         const rows = await listInstallations(db, listed(asked))
-        return { items: await views(rows), next: rows.length < pageSize ? null : (rows.at(-1)?.id ?? null) }
+        return { items: await installationViews(deps, rows), next: rows.length < pageSize ? null : (rows.at(-1)?.id ?? null) }
       },
       syncs: ({ state, ...asked }) => listSyncs(db, { ...listed(asked), state }),
       runs: ({ syncId, status, ...asked }) => listRuns(db, { ...listed(asked), syncId, status }),
       deliveries: async ({ status, ...asked }) => listOf(await listDeliveries(db, { ...listed(asked), status }), presentDelivery),
       keys: async asked => listOf(await listAccessKeys(db, listed(asked)), presentKey),
       audit: async asked => listOf(await listAudit(db, listed(asked)), presentAuditEvent)
-    },
-    operator: {
-      installations: async () => await views(await listInstallations(db, { organizationIds: await everyOrganization(), limit: 500 })),
-      async keys() {
-        const rows = await listAccessKeys(db, { organizationIds: await everyOrganization(), limit: 500 })
-        return rows.map(row => presentKey(row))
-      },
-      createKey: async (id, actor, key) => await createKey(deps, await installationById(db, id), actor, key),
-      async revokeKey(actor, id) {
-        const row = await revokeAccessKey(db, deps, { id, organizationIds: await everyOrganization(), actor })
-        return presentKey({ ...row, stack_name: nameOf(await installationById(db, row.installation_id)) })
-      }
     }
   }
 }

@@ -33,7 +33,7 @@ export function stackServices(deps: Deps): StackServices {
     presentInstallation: async id => await installationView(deps, await installed(id)),
 
     custody: {
-      of: id => custodyOf(db, id),
+      of: id => custodyOf(db, deps, id),
       async startGrant(id, actor, userUid, grant) {
         const { grantId, ticket } = await startGrant(db, deps, {
           installation: await installed(id),
@@ -44,7 +44,9 @@ export function stackServices(deps: Deps): StackServices {
         return { grantId, url: `${deps.publicUrl}/oauth/grant/start?${new URLSearchParams({ grant: grantId, ticket })}` }
       },
       async paste(id, actor, userUid, token) {
-        return tokenView(
+        return await tokenView(
+          db,
+          deps.vault,
           await pasteToken(db, deps, { installation: await installed(id), token, actor, ...(userUid === null ? {} : { userUid }) })
         )
       }
@@ -52,10 +54,10 @@ export function stackServices(deps: Deps): StackServices {
 
     connections: {
       connectors: connectorViews,
-      list: async id => (await listConnections(db, id)).map(connectionView),
+      list: async id => await Promise.all((await listConnections(db, id)).map(row => connectionView(db, deps.vault, row))),
       create: async (id, actor, connection) =>
-        connectionView(await createConnection(db, deps, { installation: await installed(id), actor, connection })),
-      check: async (installationId, id) => connectionView(await checkConnection(db, deps, { installationId, id })),
+        await connectionView(db, deps.vault, await createConnection(db, deps, { installation: await installed(id), actor, connection })),
+      check: async (installationId, id) => await connectionView(db, deps.vault, await checkConnection(db, deps, { installationId, id })),
       async fields(installationId, id, target) {
         const connection = openConnection(db, deps, await getConnection(db, { installationId, id }))
         return await connection.fields(target, AbortSignal.timeout(fieldSeconds * 1000))
@@ -133,7 +135,13 @@ export async function createKey(
   return { accessKey: presentKey({ ...row, stack_name: installation.stack_name }), key, gatewayUrl: `${deps.publicUrl}/gateway` }
 }
 
-export async function installationView({ db }: Pick<Deps, 'db'>, row: Installation): Promise<shapes.Installation> {
+export async function installationViews(deps: Pick<Deps, 'db'>, rows: Installation[]): Promise<shapes.Installation[]> {
+  const views = []
+  for (const row of rows) views.push(await installationView(deps, row))
+  return views
+}
+
+async function installationView({ db }: Pick<Deps, 'db'>, row: Installation): Promise<shapes.Installation> {
   const [organization, hold, tokens, syncs] = [
     await organizationOf(db, row),
     await holdOf(db, row.id),

@@ -62,7 +62,7 @@ export async function appendAudit(trx: Db, vault: Marks, event: NewAuditEvent): 
     .orderBy('seq', 'desc')
     .limit(1)
     .executeTakeFirst()
-  const row: Omit<Row<'audit_event'>, 'mac'> = {
+  const row: Omit<Row<'audit_event'>, 'mac' | 'erased_at'> = {
     id: newId('aud'),
     organization_id: event.organizationId,
     installation_id: event.installationId ?? null,
@@ -80,7 +80,7 @@ export async function appendAudit(trx: Db, vault: Marks, event: NewAuditEvent): 
   }
   await trx
     .insertInto('audit_event')
-    .values({ ...row, mac: macOf(vault, row) })
+    .values({ ...row, mac: macOf(vault, row), erased_at: null })
     .execute()
 }
 
@@ -156,7 +156,7 @@ export async function listAudit(
 }
 
 /** Every column but the mark itself, in a fixed order. */
-function macOf(vault: Marks, row: Omit<Row<'audit_event'>, 'mac'>): string {
+function macOf(vault: Marks, row: Omit<Row<'audit_event'>, 'mac' | 'erased_at'>): string {
   return vault.mac(
     'audit',
     JSON.stringify([

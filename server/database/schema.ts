@@ -1,10 +1,11 @@
-// The data model on one page: what we keep, in the words of the design. Column names are snake_case, the same on SQLite and
+// The data model: what we keep, in the words of the design; what a sync keeps stands in schema-sync.ts. Column names are snake_case, the same on SQLite and
 // PostgreSQL. Conventions, so that one code serves both databases:
 //   *_at     milliseconds since 1970 UTC (integer / bigint read as number)
 //   *_json   JSON text, parsed by the room that owns the table; flags are 0 | 1
 //   id       'ins_…', 'run_…': prefix + time-ordered random text (database/id.ts), so keyset paging by id is paging by age
 // Every row that belongs to a tenant carries organization_id, the tenant wall, even where a join could tell.
 import type { Generated, Insertable, Selectable } from 'kysely'
+import type { ConnectionTable, DeliveryTable, IntentTable, LinkTable, RunTable, SyncTable } from './schema-sync.ts'
 
 export interface Schema {
   organization: OrganizationTable
@@ -12,7 +13,10 @@ export interface Schema {
   grant_flow: GrantFlowTable
   management_token: ManagementTokenTable
   secret: SecretTable
+  reveal_count: RevealCountTable
   audit_event: AuditEventTable
+  alert: AlertTable
+  alert_recipient: AlertRecipientTable
   session: SessionTable
   app_token_use: AppTokenUseTable
   access_key: AccessKeyTable
@@ -57,6 +61,8 @@ export interface InstallationTable {
   webhook_secret_id: string | null
   created_at: number
   updated_at: number
+  /** The installation that took over the connections, syncs and links of this one, which has ended. */
+  adopted_by: string | null
 }
 
 /** One admin's one-time OAuth authorization under way. Erased of its secrets when finished; ten minutes to live. */
@@ -70,7 +76,7 @@ export interface GrantFlowTable {
   state_hash: string | null
   /** SHA-256 of the cookie that must come back with the callback. */
   cookie_hash: string | null
-  purpose: 'mint' | 'rotate' | 'delete'
+  purpose: 'mint' | 'rotate' | 'delete' | 'uninstall'
   /** Who began it: Actor as JSON. */
   initiator_json: string
   /** secret.id of the PKCE verifier; erased on use. */
@@ -91,7 +97,7 @@ export interface GrantFlowTable {
   finished_at: number | null
 }
 
-/** A management token in our custody, or one we tried to have. States: installations/custody.ts. */
+/** A management token in our custody, or one we tried to have. States: installations/token.ts. */
 export interface ManagementTokenTable {
   id: string
   organization_id: string
@@ -101,7 +107,7 @@ export interface ManagementTokenTable {
   /** Contentstack's uid; null while minting and for pasted tokens. */
   token_uid: string | null
   origin: 'minted' | 'pasted'
-  status: 'minting' | 'verifying' | 'active' | 'retiring' | 'retired' | 'rejected' | 'dead' | 'orphaned'
+  status: 'minting' | 'verifying' | 'active' | 'expiring' | 'retiring' | 'retired' | 'rejected' | 'dead' | 'orphaned'
   secret_id: string | null
   /** What APIs and pages show instead of the token. */
   fingerprint: string | null
@@ -113,6 +119,10 @@ export interface ManagementTokenTable {
   verified_at: number | null
   created_at: number
   updated_at: number
+  /** When Contentstack last accepted it, as far as the watch looked. */
+  checked_at: number | null
+  /** The reminder sent last: so many days before it expires. */
+  reminded_days: number | null
 }
 
 /** Everything sealed, one table, so that a key rotation walks one table. The vault alone reads `envelope`. */
@@ -120,13 +130,24 @@ export interface SecretTable {
   id: string
   organization_id: string
   installation_id: string | null
-  /** What it is for: management_token, pkce_verifier, grant_access_token, webhook_header, connection. Part of the associated data. */
+  /** What it is for: management_token, pkce_verifier, grant_access_token, webhook_header, connection, alert_recipient, mac_key. Part of the associated data. */
   purpose: string
   envelope: string
   key_id: string
   version: number
   created_at: number
   erased_at: number | null
+  /** Since when it may be known to others, because the key that wrapped it was: what it opens must be replaced. */
+  exposed_at: number | null
+}
+
+/** How often secrets of one purpose were opened, per installation ('' = none) and UTC day (YYYY-MM-DD). */
+export interface RevealCountTable {
+  organization_id: string
+  installation_id: string
+  purpose: string
+  day: string
+  count: number
 }
 
 /** Append-only, chained per organization by a keyed hash. Unique (organization_id, seq). installation_id: null = it concerns none alone. */
@@ -146,6 +167,38 @@ export interface AuditEventTable {
   detail_json: string
   previous_mac: string
   mac: string
+  /** When its actor, object and detail were blanked on request; the chain still holds (audit/erase.ts). */
+  erased_at: number | null
+}
+
+/** Something that the admins of one installation were told, newest wins. */
+export interface AlertTable {
+  id: string
+  organization_id: string
+  installation_id: string
+  /** 'token.dead', 'token.expiring', …: alerts/alert.ts. */
+  kind: string
+  title: string
+  text: string
+  /** [{ title, url }]: what to press. */
+  links_json: string
+  created_at: number
+}
+
+/** Where alerts of one installation go. secret_id holds { url, signingSecret? } of a Slack or signed webhook; an e-mail address stands in clear. */
+export interface AlertRecipientTable {
+  id: string
+  organization_id: string
+  installation_id: string
+  kind: 'email' | 'slack' | 'webhook'
+  /** As shown: the e-mail address, or scheme and host of the URL. */
+  address: string
+  secret_id: string | null
+  created_by: string
+  created_at: number
+  /** Of the last alert: when it went out, or why it did not. */
+  sent_at: number | null
+  error: string | null
 }
 
 /** A console or extension session. The id is stored hashed; principal_json is the Principal without its session id. */
@@ -255,145 +308,6 @@ export interface WriteLedgerTable {
   locale: string | null
   /** `_version` that Contentstack returned. */
   version: number | null
-}
-
-/** One webhook received. Unique dedupe_key. The body is kept exactly as the signature covered it. */
-export interface DeliveryTable {
-  id: string
-  organization_id: string
-  installation_id: string
-  dedupe_key: string
-  module: string
-  event: string
-  /** entry or asset uid when there is one. */
-  object_uid: string | null
-  content_type: string | null
-  locale: string | null
-  body: string
-  received_at: number
-  triggered_at: number | null
-  status: 'received' | 'dispatched' | 'ignored'
-  /** Why it was ignored, or how many syncs it woke. */
-  note: string
-  dispatched_at: number | null
-}
-
-export interface ConnectionTable {
-  id: string
-  organization_id: string
-  installation_id: string
-  connector: string
-  name: string
-  /** The connector's settings without secrets. */
-  settings_json: string
-  /** secret name -> secret.id */
-  secrets_json: string
-  checked_at: number | null
-  error: string | null
-  created_at: number
-  updated_at: number
-}
-
-/** States and transitions: sync/sync.ts. */
-export interface SyncTable {
-  id: string
-  organization_id: string
-  installation_id: string
-  connection_id: string
-  /** Links belong to the link set; a two-way pair shares one (engine.md §2). */
-  link_set_id: string
-  name: string
-  direction: 'outbound' | 'inbound'
-  content_type: string
-  branch: string
-  /** Locales in scope as JSON array; [] = all of the stack's. */
-  locales_json: string
-  /** [{ from, to, type, required?, default? }] in the direction of travel. */
-  mapping_json: string
-  /** Outbound: { table, references, richText, source: 'draft'|'published', environment? }. Inbound: { table, externalIdField, cursorColumn?, publish? }. */
-  options_json: string
-  state: 'active' | 'paused'
-  paused_reason: string | null
-  /** Grows with each change of mapping or options; part of what makes a link stale. */
-  revision: number
-  created_at: number
-  updated_at: number
-}
-
-/** States and transitions: sync/runs.ts. */
-export interface RunTable {
-  id: string
-  organization_id: string
-  installation_id: string
-  sync_id: string
-  cause: 'initial' | 'schedule' | 'person' | 'reconcile'
-  caused_by: string
-  status: 'queued' | 'running' | 'success' | 'partial' | 'failed' | 'paused' | 'cancelled'
-  /** Where it will resume; null = from the beginning. */
-  checkpoint_json: string | null
-  /** Known total, or null. */
-  total: number | null
-  read: number
-  written: number
-  skipped: number
-  failed: number
-  deleted: number
-  error: string | null
-  started_at: number | null
-  finished_at: number | null
-  created_at: number
-}
-
-/**
- * (link set, branch, locale, external id) <-> (content type, entry), with what was last written to each side (engine.md §2).
- * Outbound: external_id is the destination's key, `${entry_uid}:${locale}`.
- */
-export interface LinkTable {
-  link_set_id: string
-  branch: string
-  locale: string
-  external_id: string
-  organization_id: string
-  installation_id: string
-  sync_id: string
-  content_type: string
-  entry_uid: string
-  source_hash: string
-  stack_hash: string
-  destination_fingerprint: string
-  hash_version: number
-  sync_revision: number
-  /** Change.order last handed to the connector; grows per key. */
-  order: number
-  /** Version of the entry last carried (outbound) or written (inbound). */
-  version: number
-  status: 'synced' | 'failed' | 'deleted'
-  error: string | null
-  /** What caused the last write: 'run run_…', 'webhook dlv_…', 'person Ada …'. */
-  cause: string
-  last_run_id: string | null
-  /** While claim_until lies ahead, whoever holds claim_token alone may write this record (engine.md §5). */
-  claim_token: string | null
-  claim_until: number | null
-  synced_at: number
-  updated_at: number
-}
-
-/** Written and committed before each CMA write, settled after it (engine.md §1). */
-export interface IntentTable {
-  id: string
-  organization_id: string
-  installation_id: string
-  link_set_id: string
-  branch: string
-  locale: string
-  external_id: string
-  content_type: string
-  /** null for a create. */
-  entry_uid: string | null
-  hash: string
-  expected_version: number | null
-  created_at: number
 }
 
 export type Row<T extends keyof Schema> = Selectable<Schema[T]>

@@ -160,6 +160,8 @@ export interface TokenView {
   expiresAt: number | null
   verification: VerificationRow[]
   verifiedAt: number | null
+  checkedAt: number | null
+  exposed: boolean
   error: string | null
   createdAt: number
 }
@@ -178,6 +180,7 @@ export interface GrantView {
 /** What people may see: the current token (or the dead one that awaits its successor), the others, the latest grant. No secret. */
 export async function custodyOf(
   db: Db,
+  deps: Pick<CustodyDeps, 'vault'>,
   installationId: string
 ): Promise<{ current: TokenView | null; history: TokenView[]; grant: GrantView | null }> {
   const tokens = await tokensOf(db, installationId)
@@ -189,13 +192,14 @@ export async function custodyOf(
     .orderBy('id', 'desc')
     .executeTakeFirst()
   return {
-    current: current && tokenView(current),
-    history: tokens.filter(({ id }) => id !== current?.id).map(tokenView),
+    current: current && (await tokenView(db, deps.vault, current)),
+    history: await Promise.all(tokens.filter(({ id }) => id !== current?.id).map(row => tokenView(db, deps.vault, row))),
     grant: grant ? grantView(grant) : null
   }
 }
 
-export function tokenView(row: TokenRow): TokenView {
+export async function tokenView(db: Db, vault: Pick<Vault, 'statesOf'>, row: TokenRow): Promise<TokenView> {
+  const states = await vault.statesOf(db, row.secret_id === null ? [] : [row.secret_id])
   return {
     id: row.id,
     name: row.name,
@@ -206,6 +210,8 @@ export function tokenView(row: TokenRow): TokenView {
     expiresAt: row.expires_at,
     verification: JSON.parse(row.verification_json) as VerificationRow[],
     verifiedAt: row.verified_at,
+    checkedAt: row.checked_at,
+    exposed: [...states.values()].includes('exposed'),
     error: row.error,
     createdAt: row.created_at
   }

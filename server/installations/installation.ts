@@ -213,6 +213,7 @@ async function findOrCreate(trx: Db, facts: InstallationFacts): Promise<Installa
     status: 'pending',
     webhook_uid: null,
     webhook_secret_id: null,
+    adopted_by: null,
     created_at: now,
     updated_at: now
   }

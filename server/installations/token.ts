@@ -83,6 +83,8 @@ export async function insertToken(
     verification_json: '[]',
     error: null,
     verified_at: null,
+    checked_at: null,
+    reminded_days: null,
     created_at: now,
     updated_at: now
   }

@@ -4,6 +4,7 @@ import type { ContentType as StackContentType } from '../contentstack/stack.ts'
 import type { Db } from '../database/database.ts'
 import type { Row } from '../database/schema.ts'
 import { AppError } from '../errors.ts'
+import type { SecretState, Vault } from '../vault/vault.ts'
 import { systemOf } from './connections.ts'
 import { getRun, type RunRow } from './runs.ts'
 import { inboundOptions, localesOf, mappingOf, type SyncRow } from './sync.ts'
@@ -70,6 +71,8 @@ export interface ConnectionView {
   name: string
   system: string
   settings: Record<string, unknown>
+  /** none: it needs none. exposed: a key that sealed one may be known to others. */
+  secrets: SecretState | 'none'
   checkedAt: number | null
   error: string | null
   createdAt: number
@@ -251,13 +254,16 @@ export async function failedRecords(db: Db, of: { installationId: string; runId:
   }))
 }
 
-export function connectionView(row: Row<'connection'>): ConnectionView {
+export async function connectionView(db: Db, vault: Pick<Vault, 'statesOf'>, row: Row<'connection'>): Promise<ConnectionView> {
+  const ids = Object.values(JSON.parse(row.secrets_json) as Record<string, string>)
+  const states = [...(await vault.statesOf(db, ids)).values()]
   return {
     id: row.id,
     connector: row.connector,
     name: row.name,
     system: systemOf(row),
     settings: JSON.parse(row.settings_json) as Record<string, unknown>,
+    secrets: states.find(state => state === 'erased') ?? states.find(state => state === 'exposed') ?? states[0] ?? 'none',
     checkedAt: row.checked_at,
     error: row.error,
     createdAt: row.created_at

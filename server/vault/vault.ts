@@ -1,7 +1,7 @@
 // Everything secret at rest, in one table of envelopes. Rooms keep a secret's id, never its value, and reveal it for the one
 // request that needs it. What a value belongs to is bound to its envelope, so that a copied or swapped row does not open.
 //   put -> (reveal)* -> erase; an erased secret keeps its row and loses its envelope.
-import { createHmac, hkdfSync } from 'node:crypto'
+import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
 import type { Db } from '../database/database.ts'
 import { newId } from '../database/id.ts'
 import type { Row } from '../database/schema.ts'
@@ -17,13 +17,19 @@ export interface Vault {
   erase(db: Db, secretId: string): Promise<void>
   /** Everything of one installation. Returns how many. */
   eraseAll(db: Db, installationId: string): Promise<number>
+  /** Of each that was ever put: kept, exposed (a key that wrapped it was given as compromised), or erased. Unknown ids are erased. */
+  statesOf(db: Db, secretIds: readonly string[]): Promise<Map<string, SecretState>>
   /** Keyed hash, hex: the same text under the same label gives the same mark as long as the ring keeps its first key. */
   mac(label: string, text: string): string
+  /** Whether `mac` is what mac() gave for this text, now or under a key it used before. */
+  verifyMac(label: string, text: string, mac: string): boolean
   /** What pages and APIs show instead of a secret; keyed, so that it cannot be searched for by guessing. */
   fingerprint(plaintext: string): string
   /** Wraps every secret under the ring's current key. Resumable: what is already there is skipped. Returns how many were rewrapped. */
   rewrapAll(db: Db, onProgress?: (done: number) => void): Promise<number>
 }
+
+export type SecretState = 'kept' | 'exposed' | 'erased'
 
 export interface SecretOwner {
   organizationId: string
@@ -39,6 +45,11 @@ export function createVault(ring: KeyRing): Vault {
 
   return {
     mac,
+    verifyMac(label, text, given) {
+      const expected = Buffer.from(mac(label, text))
+      const presented = Buffer.from(given)
+      return presented.length === expected.length && timingSafeEqual(presented, expected)
+    },
     fingerprint: plaintext => mac('fingerprint', plaintext).slice(0, 12),
 
     async put(db, { organizationId, installationId, purpose }, plaintext) {
@@ -46,7 +57,14 @@ export function createVault(ring: KeyRing): Vault {
       const row = { id, organization_id: organizationId, installation_id: installationId, purpose, version: 1 }
       await db
         .insertInto('secret')
-        .values({ ...row, envelope: seal(ring, plaintext, aadOf(row)), key_id: ring.current.id, created_at: Date.now(), erased_at: null })
+        .values({
+          ...row,
+          envelope: seal(ring, plaintext, aadOf(row)),
+          key_id: ring.current.id,
+          created_at: Date.now(),
+          erased_at: null,
+          exposed_at: null
+        })
         .execute()
       return id
     },
@@ -74,6 +92,19 @@ export function createVault(ring: KeyRing): Vault {
         .where('erased_at', 'is', null)
         .executeTakeFirst()
       return Number(numUpdatedRows)
+    },
+
+    async statesOf(db, secretIds) {
+      const states = new Map<string, SecretState>(secretIds.map(id => [id, 'erased']))
+      if (secretIds.length === 0) return states
+      const rows = await db
+        .selectFrom('secret')
+        .select(['id', 'exposed_at'])
+        .where('id', 'in', secretIds)
+        .where('erased_at', 'is', null)
+        .execute()
+      for (const { id, exposed_at: exposedAt } of rows) states.set(id, exposedAt === null ? 'kept' : 'exposed')
+      return states
     },
 
     async rewrapAll(db, onProgress) {

@@ -208,8 +208,10 @@ describe('newId', () => {
   })
 })
 
-// The model is TypeScript and gone at run time, so the page itself is read: interface by interface, column by column.
-const page = readFileSync(new URL('../../server/database/schema.ts', import.meta.url), 'utf8')
+// The model is TypeScript and gone at run time, so its two pages are read: interface by interface, column by column.
+const page = ['schema.ts', 'schema-sync.ts']
+  .map(name => readFileSync(new URL(`../../server/database/${name}`, import.meta.url), 'utf8'))
+  .join('\n')
 
 function columnsOnPaper(): [table: keyof Schema, column: string, type: string][] {
   const tables = [...page.matchAll(/^ {2}(\w+): (\w+Table)$/gm)]

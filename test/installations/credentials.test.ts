@@ -37,7 +37,7 @@ forEachDatabase(open => {
   const revokeAtContentstack = (uid: string) => {
     sandbox.world.stacks[blogApiKey]!.managementTokens[uid]!.dead = true
   }
-  const current = async () => (await custodyOf(here.db, here.installation.id)).current
+  const current = async () => (await custodyOf(here.db, here.deps, here.installation.id)).current
 
   describe('the client of a stack', () => {
     it('is not to be had without a token, for an unknown installation or an ended one', async () => {

@@ -30,7 +30,7 @@ forEachDatabase(open => {
     here = await installedOn(await open(), sandbox)
   })
 
-  const custody = async () => await custodyOf(here.db, here.installation.id)
+  const custody = async () => await custodyOf(here.db, here.deps, here.installation.id)
   const actor = { kind: 'system', id: 'test' } as const
   const liveAuthorizations = (userUid: string) =>
     Object.values(sandbox.world.authorizations).filter(one => one.userUid === userUid && one.revokedAt === null)

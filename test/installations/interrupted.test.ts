@@ -57,7 +57,7 @@ forEachDatabase(open => {
         const grantId = await authorised()
         await run(grantId, 1, { at, when })
         await run(grantId, 2)
-        const { current, history } = await custodyOf(here.db, here.installation.id)
+        const { current, history } = await custodyOf(here.db, here.deps, here.installation.id)
         const living = await here.db.selectFrom('secret').select('purpose').where('erased_at', 'is', null).execute()
         expect({
           killed: `${when} request ${at}`,

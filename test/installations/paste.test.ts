@@ -36,7 +36,7 @@ forEachDatabase(open => {
       actor: adaAsActor,
       ...(userUid !== undefined && { userUid })
     })
-  const custody = async () => await custodyOf(here.db, here.installation.id)
+  const custody = async () => await custodyOf(here.db, here.deps, here.installation.id)
   const nothingKept = async () => {
     expect((await custody()).current).toBeNull()
     expect(await here.db.selectFrom('secret').selectAll().execute()).toEqual([])

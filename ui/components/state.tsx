@@ -45,6 +45,7 @@ export const tokenStates: Record<Token['status'], Look> = {
   minting: look('moving', 'turning', 'Minting'),
   verifying: look('moving', 'turning', 'Verifying'),
   active: look('good', 'checked', 'Active'),
+  expiring: look('wait', 'behind', 'Expiring'),
   retiring: look('moving', 'turning', 'Retiring'),
   retired: look('quiet', 'none', 'Retired'),
   rejected: look('bad', 'failing', 'Rejected'),

@@ -39,12 +39,16 @@ export const Token = z.object({
   id: z.string(),
   name: z.string(),
   origin: z.enum(['minted', 'pasted']),
-  status: z.enum(['minting', 'verifying', 'active', 'retiring', 'retired', 'rejected', 'dead', 'orphaned']),
+  status: z.enum(['minting', 'verifying', 'active', 'expiring', 'retiring', 'retired', 'rejected', 'dead', 'orphaned']),
   fingerprint: Maybe(z.string()),
   branches: z.array(z.string()),
   expiresAt: Maybe(Time),
   verification: z.array(VerificationRow),
   verifiedAt: Maybe(Time),
+  /** When the watch last saw Contentstack accept it. */
+  checkedAt: Maybe(Time),
+  /** Why it should be replaced although it works: a key that sealed it may be known to others. */
+  exposed: z.boolean(),
   error: Maybe(z.string()),
   createdAt: Time
 })
@@ -52,7 +56,7 @@ export type Token = z.infer<typeof Token>
 
 export const Grant = z.object({
   id: z.string(),
-  purpose: z.enum(['mint', 'rotate', 'delete']),
+  purpose: z.enum(['mint', 'rotate', 'delete', 'uninstall']),
   status: z.enum(['started', 'exchanged', 'minted', 'revoked', 'revoke_refused', 'failed']),
   /** When revoking was refused: until when the grant stays valid. */
   validUntil: Maybe(Time),
@@ -62,15 +66,21 @@ export const Grant = z.object({
 })
 export type Grant = z.infer<typeof Grant>
 
-/** GET token */
+/** GET token. Orphaned tokens stand in `history`: what may still be at Contentstack and nobody here holds. */
 export const Custody = z.object({ current: Maybe(Token), history: z.array(Token), grant: Maybe(Grant) })
 export type Custody = z.infer<typeof Custody>
 
-/** POST grants -> GrantStart. The page opens `url` top-level; it is good once, for a minute. */
+/**
+ * POST grants -> GrantStart. The page opens `url` top-level; it is good once, for a minute. `delete` gives the token up and keeps the
+ * installation; `uninstall` ends the installation as well: its tokens are deleted at Contentstack and proven dead first.
+ */
 export const NewGrant = z.strictObject({
-  purpose: z.enum(['mint', 'rotate']),
+  purpose: z.enum(['mint', 'rotate', 'delete', 'uninstall']),
   expiresInDays: z.nullable(z.number().check(z.int(), z.minimum(1), z.maximum(365))),
-  branches: z.array(z.string()).check(z.minLength(1))
+  /** Empty for a stack without branches, and for delete and uninstall. */
+  branches: z.array(z.string()),
+  /** Mint although Contentstack may then expire the stack's oldest token without a word. */
+  overLimit: z.optional(z.boolean())
 })
 export type NewGrant = z.infer<typeof NewGrant>
 export const GrantStart = z.object({ grantId: z.string(), url: z.string() })
@@ -99,6 +109,8 @@ export const Connection = z.object({
   /** 'PostgreSQL', 'SQLite' */
   system: z.string(),
   settings: z.record(z.string(), z.unknown()),
+  /** erased: an uninstall or a move left the connection without its secrets. exposed: the key that sealed them may be known to others. */
+  secrets: z.enum(['kept', 'none', 'erased', 'exposed']),
   checkedAt: Maybe(Time),
   error: Maybe(z.string()),
   createdAt: Time
@@ -112,6 +124,10 @@ export const NewConnection = z.strictObject({
   secrets: z.record(z.string(), z.string())
 })
 export type NewConnection = z.infer<typeof NewConnection>
+
+/** PATCH connections/:id -> Connection: all its secrets anew, checked before they are kept. */
+export const ConnectionSecrets = z.strictObject({ secrets: z.record(z.string(), z.string()) })
+export type ConnectionSecrets = z.infer<typeof ConnectionSecrets>
 
 /** GET connections/:id/fields?target=table */
 export const SourceField = z.object({ name: z.string(), type: z.string(), key: z.optional(z.boolean()) })
@@ -265,6 +281,57 @@ export const NewKey = z.strictObject({
 export type NewKey = z.infer<typeof NewKey>
 export const CreatedKey = z.object({ accessKey: AccessKey, key: z.string(), gatewayUrl: z.string() })
 export type CreatedKey = z.infer<typeof CreatedKey>
+
+/** GET alerts?before=: what the admins of this installation were told. */
+export const Alert = z.object({
+  id: z.string(),
+  kind: z.string(),
+  title: z.string(),
+  text: z.string(),
+  links: z.array(z.object({ title: z.string(), url: z.string() })),
+  at: Time
+})
+export type Alert = z.infer<typeof Alert>
+
+/** GET recipients, POST recipients/:id/test -> AlertRecipient, DELETE recipients/:id -> AlertRecipient */
+export const AlertRecipient = z.object({
+  id: z.string(),
+  kind: z.enum(['email', 'slack', 'webhook']),
+  /** The e-mail address; of a URL scheme and host alone, since its path is often the secret. */
+  address: z.string(),
+  createdBy: z.string(),
+  createdAt: Time,
+  /** Of the last alert: when it went out, or why it did not. */
+  sentAt: Maybe(Time),
+  error: Maybe(z.string())
+})
+export type AlertRecipient = z.infer<typeof AlertRecipient>
+
+/** POST recipients -> CreatedAlertRecipient. `address` is an e-mail address or an https URL. */
+export const NewAlertRecipient = z.strictObject({
+  kind: z.enum(['email', 'slack', 'webhook']),
+  address: z.string().check(z.trim(), z.minLength(3), z.maxLength(2048))
+})
+export type NewAlertRecipient = z.infer<typeof NewAlertRecipient>
+/** The signing secret of a webhook is shown this once: https://www.standardwebhooks.com */
+export const CreatedAlertRecipient = z.object({ recipient: AlertRecipient, signingSecret: Maybe(z.string()) })
+export type CreatedAlertRecipient = z.infer<typeof CreatedAlertRecipient>
+
+/** GET predecessors: ended installations of the same stack whose syncs and links nobody has taken over. POST adopt {from} -> Adopted */
+export const Predecessor = z.object({
+  id: z.string(),
+  installedAt: Time,
+  endedAt: Time,
+  connections: z.number(),
+  syncs: z.number(),
+  links: z.number()
+})
+export type Predecessor = z.infer<typeof Predecessor>
+export const Adopt = z.strictObject({ from: z.string() })
+export type Adopt = z.infer<typeof Adopt>
+/** Syncs come paused; a connection whose secrets were erased needs them again. */
+export const Adopted = z.object({ connections: z.number(), syncs: z.number(), links: z.number() })
+export type Adopted = z.infer<typeof Adopted>
 
 /** Every list: newest first; `next` is the value for ?before=, null at the end. */
 export function listOf<T extends z.ZodMiniType>(item: T) {

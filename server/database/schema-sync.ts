@@ -1,0 +1,140 @@
+// The data model, second page: what a sync keeps, from the webhook received to the link written. Conventions: schema.ts.
+
+/** One webhook received. Unique dedupe_key. The body is kept exactly as the signature covered it. */
+export interface DeliveryTable {
+  id: string
+  organization_id: string
+  installation_id: string
+  dedupe_key: string
+  module: string
+  event: string
+  /** entry or asset uid when there is one. */
+  object_uid: string | null
+  content_type: string | null
+  locale: string | null
+  body: string
+  received_at: number
+  triggered_at: number | null
+  status: 'received' | 'dispatched' | 'ignored'
+  /** Why it was ignored, or how many syncs it woke. */
+  note: string
+  dispatched_at: number | null
+}
+
+export interface ConnectionTable {
+  id: string
+  organization_id: string
+  installation_id: string
+  connector: string
+  name: string
+  /** The connector's settings without secrets. */
+  settings_json: string
+  /** secret name -> secret.id */
+  secrets_json: string
+  checked_at: number | null
+  error: string | null
+  created_at: number
+  updated_at: number
+}
+
+/** States and transitions: sync/sync.ts. */
+export interface SyncTable {
+  id: string
+  organization_id: string
+  installation_id: string
+  connection_id: string
+  /** Links belong to the link set; a two-way pair shares one (engine.md §2). */
+  link_set_id: string
+  name: string
+  direction: 'outbound' | 'inbound'
+  content_type: string
+  branch: string
+  /** Locales in scope as JSON array; [] = all of the stack's. */
+  locales_json: string
+  /** [{ from, to, type, required?, default? }] in the direction of travel. */
+  mapping_json: string
+  /** Outbound: { table, references, richText, source: 'draft'|'published', environment? }. Inbound: { table, externalIdField, cursorColumn?, publish? }. */
+  options_json: string
+  state: 'active' | 'paused'
+  paused_reason: string | null
+  /** Grows with each change of mapping or options; part of what makes a link stale. */
+  revision: number
+  created_at: number
+  updated_at: number
+}
+
+/** States and transitions: sync/runs.ts. */
+export interface RunTable {
+  id: string
+  organization_id: string
+  installation_id: string
+  sync_id: string
+  cause: 'initial' | 'schedule' | 'person' | 'reconcile'
+  caused_by: string
+  status: 'queued' | 'running' | 'success' | 'partial' | 'failed' | 'paused' | 'cancelled'
+  /** Where it will resume; null = from the beginning. */
+  checkpoint_json: string | null
+  /** Known total, or null. */
+  total: number | null
+  read: number
+  written: number
+  skipped: number
+  failed: number
+  deleted: number
+  error: string | null
+  started_at: number | null
+  finished_at: number | null
+  created_at: number
+}
+
+/**
+ * (link set, branch, locale, external id) <-> (content type, entry), with what was last written to each side (engine.md §2).
+ * Outbound: external_id is the destination's key, `${entry_uid}:${locale}`.
+ */
+export interface LinkTable {
+  link_set_id: string
+  branch: string
+  locale: string
+  external_id: string
+  organization_id: string
+  installation_id: string
+  sync_id: string
+  content_type: string
+  entry_uid: string
+  source_hash: string
+  stack_hash: string
+  destination_fingerprint: string
+  hash_version: number
+  sync_revision: number
+  /** Change.order last handed to the connector; grows per key. */
+  order: number
+  /** Version of the entry last carried (outbound) or written (inbound). */
+  version: number
+  status: 'synced' | 'failed' | 'deleted'
+  error: string | null
+  /** What caused the last write: 'run run_…', 'webhook dlv_…', 'person Ada …'. */
+  cause: string
+  last_run_id: string | null
+  /** While claim_until lies ahead, whoever holds claim_token alone may write this record (engine.md §5). */
+  claim_token: string | null
+  claim_until: number | null
+  synced_at: number
+  updated_at: number
+}
+
+/** Written and committed before each CMA write, settled after it (engine.md §1). */
+export interface IntentTable {
+  id: string
+  organization_id: string
+  installation_id: string
+  link_set_id: string
+  branch: string
+  locale: string
+  external_id: string
+  content_type: string
+  /** null for a create. */
+  entry_uid: string | null
+  hash: string
+  expected_version: number | null
+  created_at: number
+}

@@ -69,6 +69,38 @@ export function loadConfig(environment: Record<string, string | undefined>): { c
   return { config, secrets: toSecrets(env, config) }
 }
 
+export interface Examined {
+  /** What could be read; a setting that is wrong is missing here. */
+  config: Partial<Config> & { production: boolean }
+  secrets: Partial<Secrets>
+  problems: { setting: string; error: AppError }[]
+}
+
+/** As loadConfig for whoever looks for what is wrong: one wrong setting hides no other. */
+export function examineConfig(environment: Record<string, string | undefined>): Examined {
+  const problems: Examined['problems'] = []
+  const tolerant = <T>(setting: string, read: () => T): T => {
+    try {
+      return read()
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error
+      if (!problems.some(known => known.error.message === error.message)) problems.push({ setting, error })
+      return undefined as T
+    }
+  }
+  const env: Env = {}
+  for (const [name, value] of Object.entries(environment)) tolerant(name, () => Object.assign(env, readEnv({ [name]: value })))
+  const read = toConfig(env, tolerant)
+  // Whoever says nothing clear is held to the stricter rules.
+  const config = { ...read, production: (read.production as boolean | undefined) ?? true }
+  return { config, secrets: toSecrets(env, config, tolerant), problems }
+}
+
+/** Reads what hangs on one setting; throws where it is wrong. */
+type Part = <T>(setting: keyof Env, read: () => T) => T
+
+const strictly: Part = (_setting, read) => read()
+
 function readEnv(environment: Record<string, string | undefined>): Env {
   const env: Env = {}
   for (const [name, value] of Object.entries(environment)) {
@@ -83,33 +115,36 @@ function readEnv(environment: Record<string, string | undefined>): Env {
   return env
 }
 
-function toConfig(env: Env): Config {
-  const production = oneOf(env, 'QUAYSIDE_ENV', ['production', 'development'], 'production') === 'production'
-  const publicUrl = origin(required(env, 'QUAYSIDE_PUBLIC_URL'))
-  if (production && !publicUrl.startsWith('https://')) {
-    throw refuse('QUAYSIDE_PUBLIC_URL', `is ${publicUrl}; in production it must begin with https://`)
-  }
-  const databaseUrl = env.QUAYSIDE_DATABASE_URL ?? 'sqlite:.quayside/quayside.db'
-  if (!/^(sqlite:.+|postgres(ql)?:\/\/.+)$/.test(databaseUrl)) {
+function toConfig(env: Env, part: Part = strictly): Config {
+  const production = part('QUAYSIDE_ENV', () => oneOf(env, 'QUAYSIDE_ENV', ['production', 'development'], 'production') === 'production')
+  const publicUrl = part('QUAYSIDE_PUBLIC_URL', () => {
+    const url = origin(required(env, 'QUAYSIDE_PUBLIC_URL'))
+    if (!production || url.startsWith('https://')) return url
+    throw refuse('QUAYSIDE_PUBLIC_URL', `is ${url}; in production it must begin with https://`)
+  })
+  const databaseUrl = part('QUAYSIDE_DATABASE_URL', () => {
+    const url = env.QUAYSIDE_DATABASE_URL ?? 'sqlite:.quayside/quayside.db'
+    if (/^(sqlite:.+|postgres(ql)?:\/\/.+)$/.test(url)) return url
     throw refuse('QUAYSIDE_DATABASE_URL', 'must be sqlite:PATH or postgres://…')
-  }
-  const role = oneOf(env, 'QUAYSIDE_ROLE', ['all', 'http', 'worker'], 'all')
-  if (role !== 'all' && databaseUrl.startsWith('sqlite:')) {
+  })
+  const role = part('QUAYSIDE_ROLE', () => {
+    const role = oneOf(env, 'QUAYSIDE_ROLE', ['all', 'http', 'worker'], 'all')
+    if (role === 'all' || databaseUrl === undefined || !databaseUrl.startsWith('sqlite:')) return role
     throw refuse('QUAYSIDE_ROLE', `is ${role}, but SQLite serves one process; use PostgreSQL to run doors and workers apart`)
-  }
+  })
   return {
     production,
     publicUrl,
     host: env.QUAYSIDE_HOST ?? '127.0.0.1',
-    port: wholeNumber(env, 'QUAYSIDE_PORT', 4000, 0, 65_535),
+    port: part('QUAYSIDE_PORT', () => wholeNumber(env, 'QUAYSIDE_PORT', 4000, 0, 65_535)),
     databaseUrl,
     filesDirectory: resolve(env.QUAYSIDE_FILES_DIR ?? '.quayside/files'),
     privateHosts: listOf(env.QUAYSIDE_PRIVATE_HOSTS ?? ''),
-    trustedProxies: proxies(env),
+    trustedProxies: part('QUAYSIDE_TRUSTED_PROXIES', () => proxies(env)),
     role,
-    workers: wholeNumber(env, 'QUAYSIDE_WORKERS', 8, 1, 256),
-    logLevel: oneOf(env, 'QUAYSIDE_LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent'], 'info'),
-    organizations: jsonFile(env, 'QUAYSIDE_TENANTS_FILE', TenantsFile).organizations
+    workers: part('QUAYSIDE_WORKERS', () => wholeNumber(env, 'QUAYSIDE_WORKERS', 8, 1, 256)),
+    logLevel: part('QUAYSIDE_LOG_LEVEL', () => oneOf(env, 'QUAYSIDE_LOG_LEVEL', ['debug', 'info', 'warn', 'error', 'silent'], 'info')),
+    organizations: part('QUAYSIDE_TENANTS_FILE', () => jsonFile(env, 'QUAYSIDE_TENANTS_FILE', TenantsFile).organizations)
   }
 }
 
@@ -153,24 +188,25 @@ const TenantsFile = z.strictObject({
   )
 })
 
-function toSecrets(env: Env, config: Config): Secrets {
-  const keyFile = required(env, 'QUAYSIDE_KEY_FILE')
+function toSecrets(env: Env, { production }: Pick<Config, 'production'>, part: Part = strictly): Secrets {
+  return {
+    keyRing: part('QUAYSIDE_KEY_FILE', () => parseKeyRing(privateFile(required(env, 'QUAYSIDE_KEY_FILE'), production))),
+    apps: part('QUAYSIDE_APPS_FILE', () => appsOf(env, production)),
+    identityProviders: part('QUAYSIDE_TENANTS_FILE', () => jsonFile(env, 'QUAYSIDE_TENANTS_FILE', TenantsFile).identityProviders)
+  }
+}
+
+function appsOf(env: Env, production: boolean): AppCredentials[] {
   const apps = jsonFile(env, 'QUAYSIDE_APPS_FILE', AppsFile).map(({ region, hosts, ...app }) => ({
     ...app,
     region: regionOf(region, hosts)
   }))
   const own = apps.filter(app => !regions.includes(app.region))
-  if (own.length > 0 && (config.production || own.length < apps.length)) {
-    throw refuse(
-      'QUAYSIDE_APPS_FILE',
-      'names a sandbox region; a deployment serves either the sandbox or real regions, and production only real ones'
-    )
-  }
-  return {
-    keyRing: parseKeyRing(privateFile(keyFile, config.production)),
-    apps,
-    identityProviders: jsonFile(env, 'QUAYSIDE_TENANTS_FILE', TenantsFile).identityProviders
-  }
+  if (own.length === 0 || (!production && own.length === apps.length)) return apps
+  throw refuse(
+    'QUAYSIDE_APPS_FILE',
+    'names a sandbox region; a deployment serves either the sandbox or real regions, and production only real ones'
+  )
 }
 
 function regionOf(id: string, hosts: Omit<Region, 'id'> | undefined): Region {

@@ -8,6 +8,7 @@ import type { Problem } from '../http/contract/problem.ts'
 import { markOf } from '../http/operator/operator.ts'
 import { parseKeyRing } from '../vault/cipher.ts'
 import { createVault } from '../vault/vault.ts'
+import { tableOf } from './table.ts'
 
 /** Throws AppError: `upstream` when no server answers, otherwise what the server said. */
 export async function askServer<T>(method: 'GET' | 'POST' | 'DELETE', path: string, json?: unknown): Promise<T> {
@@ -47,7 +48,7 @@ export async function askServer<T>(method: 'GET' | 'POST' | 'DELETE', path: stri
 export function print(json: boolean, value: unknown, rows: Record<string, unknown>[]): void {
   if (json) process.stdout.write(`${JSON.stringify(value)}\n`)
   else if (rows.length === 0) process.stdout.write('none\n')
-  else console.table(rows)
+  else process.stdout.write(`${tableOf(rows, process.stdout.isTTY ? process.stdout.columns : undefined)}\n`)
 }
 
 function keyRingText(): string {

@@ -26,13 +26,6 @@ export const sendKind = 'alerts.send'
 /** One row, and one job that sends it to every recipient, in the caller's transaction. Returns the alert's id. */
 export async function raiseAlert(trx: Db, alert: NewAlert): Promise<string> {
   if (!trx.isTransaction) return await trx.transaction().execute(async own => await raiseAlert(own, alert))
-  const id = await recordAlert(trx, alert)
-  await enqueue(trx, { kind: sendKind, lane: 'live', payload: { alertId: id }, group: alertGroup(alert.installationId) })
-  return id
-}
-
-/** The row alone. */
-export async function recordAlert(trx: Db, alert: NewAlert): Promise<string> {
   const id = newId('alt')
   await trx
     .insertInto('alert')
@@ -47,6 +40,7 @@ export async function recordAlert(trx: Db, alert: NewAlert): Promise<string> {
       created_at: Date.now()
     })
     .execute()
+  await enqueue(trx, { kind: sendKind, lane: 'live', payload: { alertId: id }, group: alertGroup(alert.installationId) })
   return id
 }
 
@@ -72,4 +66,10 @@ export async function listAlerts(
     .orderBy('id', 'desc')
     .limit(limit)
     .execute()
+}
+
+/** Deletes what was raised before that time. */
+export async function pruneAlerts(db: Db, before: number): Promise<number> {
+  const { numDeletedRows } = await db.deleteFrom('alert').where('created_at', '<', before).executeTakeFirst()
+  return Number(numDeletedRows)
 }

@@ -4,6 +4,22 @@
 export const playChoices = {
   /** §1.3: over the limit of management tokens, is creation refused at 30, or does the 11th silently expire the oldest? */
   tokenLimit: ['refuse-30', 'evict-oldest-10'],
+  /** §11.2: is a management token that was deleted, revoked or has expired refused at once, or two seconds later? */
+  tokenDeath: ['at-once', 'late'],
+  /** §11.2: does the list of management tokens show a new one at once, or two seconds later? A deleted one is gone at once. */
+  tokenListing: ['at-once', 'late'],
+  /** §1.1: does that list page by skip and limit, or is it always whole? */
+  tokenPaging: ['pages', 'whole'],
+  /** §3.3: is `cm.stack.management-tokens:read` enough to list, or does the list want `:write` as well? */
+  tokenListScope: ['read', 'write'],
+  /** §11.1: may an OAuth user token mint management tokens, as the scopes say, or only an authtoken? */
+  grantMints: ['accepted', 'refused'],
+  /** §1.2: may a token's body leave out its expiry, or is exactly one directive required (`expires_on` or `is_never_expires`)? */
+  tokenExpiry: ['optional', 'required'],
+  /** §1.2: what a stack without branches says to a list of them. */
+  branchlessList: ['refused', 'empty'],
+  /** §1.2: what a stack without branches makes of a token's branch scope. */
+  branchlessScope: ['ignored', 'refused'],
   /** Does a write without permission and with invalid data say 403 or 422? */
   writeProbe: ['permission-first', 'validation-first'],
   /** May an app revoke its own user authorization with that authorization's token? */
@@ -23,6 +39,9 @@ export const playChoices = {
   /** §11.7: does the app-token carry iss and aud? */
   appTokenClaims: ['plain', 'with-iss-aud']
 } as const
+
+/** Sandbox milliseconds, wherever an answer is that something shows later. */
+export const lateMs = 2_000
 
 export type Plays = { -readonly [Name in keyof typeof playChoices]: (typeof playChoices)[Name][number] }
 

@@ -65,7 +65,9 @@ export function createDoors(context: SandboxContext): Doors {
 
 function openCall(context: SandboxContext, request: Request, stack: Stack): Call {
   const credential = credentialOf(context, request.headers, stack)
-  const asked = String(request.headers['branch'] ?? new URLSearchParams(searchOf(request)).get('branch') ?? 'main')
+  // That a stack without branches does not look at the header is not established.
+  const named = stack.branchless ? null : (request.headers['branch'] ?? new URLSearchParams(searchOf(request)).get('branch'))
+  const asked = String(named ?? 'main')
   const branch = branchNamed(stack, asked)
   // The status and code of an unknown branch are not established in the reference.
   if (!branch) throw new Refusal(422, 901, `Branch '${asked}' was not found. Please try again.`, { branch: ['is not valid.'] })

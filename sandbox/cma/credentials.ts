@@ -4,6 +4,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { SandboxContext } from '../context.ts'
 import type { Credential, ManagementToken, Stack } from '../world/model.ts'
+import { lateMs } from '../plays.ts'
 import { noStack, notLoggedIn } from './refusal.ts'
 
 type Room = Pick<SandboxContext, 'world' | 'clock' | 'plays'>
@@ -20,8 +21,9 @@ export function credentialOf(context: Room, headers: IncomingHttpHeaders, stack:
   const bearer = /^Bearer\s+(?<token>\S+)$/iu.exec(authorization)?.groups?.['token']
   if (bearer !== undefined) return oauthOf(context, bearer)
   if (!stack) throw noStack()
-  const token = Object.values(stack.managementTokens).find(candidate => candidate.secret === authorization)
-  if (!token || !isAlive(token, context.clock.now())) throw notLoggedIn(context.plays.expiredTokenBody)
+  const known = [...Object.values(stack.managementTokens), ...Object.values(stack.deletedTokens ?? {})]
+  const token = known.find(candidate => candidate.secret === authorization)
+  if (!token || !isAccepted(context, token)) throw notLoggedIn(context.plays.expiredTokenBody)
   return { kind: 'management_token', tokenUid: token.uid, apiKey: stack.apiKey }
 }
 
@@ -29,6 +31,13 @@ export function credentialOf(context: Room, headers: IncomingHttpHeaders, stack:
 export function isAlive(token: ManagementToken, now: number): boolean {
   if (token.dead) return false
   return token.expires_on === null || now < Date.parse(`${token.expires_on.slice(0, 10)}T00:00:00.000Z`)
+}
+
+/** What died a moment ago may still be let in. */
+function isAccepted({ clock, plays }: Room, token: ManagementToken): boolean {
+  const graceMs = plays.tokenDeath === 'late' ? lateMs : 0
+  if (token.dead) return token.deadSince !== undefined && clock.now() < Date.parse(token.deadSince) + graceMs
+  return isAlive(token, clock.now() - graceMs)
 }
 
 function personOf(context: Room, authtoken: string): Credential {

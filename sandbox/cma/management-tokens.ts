@@ -1,6 +1,7 @@
 // Management tokens (contentstack.md §1.1-§1.3): for the stack's owner and admins, by authtoken or OAuth user token, never by a
 // management token. The secret is shown once, in the reply to its creation. At the limit the play decides what happens.
 import { Router, type Request } from 'express'
+import { lateMs } from '../plays.ts'
 import type { ManagementToken, TokenScope } from '../world/model.ts'
 import { branchNamed } from '../world/stack.ts'
 import { newRowUid, newSecret } from '../world/uids.ts'
@@ -8,7 +9,7 @@ import type { Call, Doors } from './call.ts'
 import { isAlive } from './credentials.ts'
 import { flag, pageOf } from './page.ts'
 import { authorOf, recordWrite } from './record.ts'
-import { invalidData, noSuchObject, Refusal, type FieldErrors } from './refusal.ts'
+import { invalidData, noSuchObject, notLoggedIn, Refusal, type FieldErrors } from './refusal.ts'
 
 export function managementTokenRoutes(doors: Doors): Router {
   const router = Router()
@@ -17,21 +18,24 @@ export function managementTokenRoutes(doors: Doors): Router {
   router.get(
     path,
     doors.stack(call => {
-      call.permit('management_tokens', 'read')
-      const tokens = Object.values(call.stack.managementTokens).map(shape)
+      permitList(call)
+      const tokens = shown(call).map(shape)
+      if (call.context.plays.tokenPaging === 'whole') return { body: { tokens } }
       return { body: { ...pageOf(tokens, call.params, 'tokens'), ...(flag(call.params, 'include_count') && { count: tokens.length }) } }
     })
   )
   router.get(
     `${path}/:uid`,
     doors.stack((call, request) => {
-      call.permit('management_tokens', 'read')
+      permitList(call)
       return { body: { token: shape(named(call, request)) } }
     })
   )
   router.post(
     path,
     doors.stack(call => {
+      const byGrant = call.credential.kind === 'oauth_user' || call.credential.kind === 'oauth_app'
+      if (byGrant && call.context.plays.grantMints === 'refused') throw notLoggedIn('authtoken')
       const token = call.permitWrite('management_tokens', () => valid(call, null))
       makeRoom(call)
       call.stack.managementTokens[token.uid] = token
@@ -53,6 +57,8 @@ export function managementTokenRoutes(doors: Doors): Router {
     doors.stack((call, request) => {
       const token = call.permitWrite('management_tokens', () => named(call, request))
       delete call.stack.managementTokens[token.uid]
+      const deleted = (call.stack.deletedTokens ??= {})
+      deleted[token.uid] = token.dead ? token : { ...token, dead: true, deadSince: call.context.clock.iso() }
       recordWrite(call, { action: 'delete', module: 'management_token', uid: token.uid })
       return { body: { notice: 'Management Token deleted successfully.' } }
     })
@@ -71,7 +77,20 @@ function makeRoom(call: Call): void {
     return
   }
   const alive = all.filter(token => isAlive(token, call.context.clock.now())).sort((a, b) => (a.createdAt < b.createdAt ? -1 : 1))
-  for (const oldest of alive.slice(0, Math.max(0, alive.length - 9))) oldest.dead = true
+  for (const oldest of alive.slice(0, Math.max(0, alive.length - 9))) {
+    oldest.dead = true
+    oldest.deadSince = call.context.clock.iso()
+  }
+}
+
+function permitList(call: Call): void {
+  call.permit('management_tokens', 'read')
+  if (call.context.plays.tokenListScope === 'write') call.permit('management_tokens', 'write')
+}
+
+function shown({ stack, context: { clock, plays } }: Call): ManagementToken[] {
+  const since = plays.tokenListing === 'late' ? clock.now() - lateMs : Infinity
+  return Object.values(stack.managementTokens).filter(token => Date.parse(token.createdAt) <= since)
 }
 
 function named(call: Call, request: Request): ManagementToken {
@@ -105,6 +124,9 @@ function valid(call: Call, before: ManagementToken | null): ManagementToken {
     errors['name'] = ['is not unique.']
   const scope = (given['scope'] ?? before?.scope) as unknown
   addScopeErrors(call, scope, errors)
+  const directives = [given['expires_on'] !== undefined, given['is_never_expires'] !== undefined].filter(Boolean)
+  if (call.context.plays.tokenExpiry === 'required' && !before && directives.length !== 1)
+    errors['expires_on'] = ['exactly one expiry directive is required.']
   const expires = given['is_never_expires'] === true ? null : (given['expires_on'] ?? before?.expires_on ?? null)
   if (expires !== null && (typeof expires !== 'string' || Number.isNaN(Date.parse(expires)))) errors['expires_on'] = ['is not valid.']
   if (Object.keys(errors).length > 0)
@@ -127,7 +149,7 @@ function valid(call: Call, before: ManagementToken | null): ManagementToken {
 
 const known = ['$all', 'content_type', 'entry', 'asset', 'environment', 'locale', 'global_field', 'webhook', 'branch', 'branch_alias']
 
-/** §1.2: branch scope is mandatory; a wildcard branch is told "branch(es) not found". */
+/** §1.2: branch scope is mandatory where there are branches; a wildcard branch is told "branch(es) not found". */
 function addScopeErrors(call: Call, scope: unknown, errors: FieldErrors): void {
   if (!Array.isArray(scope) || scope.length === 0) {
     errors['scope'] = ['is a required field.']
@@ -137,6 +159,11 @@ function addScopeErrors(call: Call, scope: unknown, errors: FieldErrors): void {
   if (scopes.some(one => typeof one?.module !== 'string' || !known.includes(one.module))) errors['scope'] = ['module is not valid.']
   const branches = scopes.flatMap(one => (one?.module === 'branch' ? (one.branches ?? []) : []))
   const aliases = scopes.flatMap(one => (one?.module === 'branch_alias' ? (one.branch_aliases ?? []) : []))
+  if (call.stack.branchless) {
+    const played = call.context.plays.branchlessScope
+    if (branches.length + aliases.length > 0 && played === 'refused') errors['scope.branch_or_alias'] = ['is not valid.']
+    return
+  }
   if (branches.length + aliases.length === 0) errors['scope.branch_or_alias'] = ['is a required field.']
   const missing = [...branches, ...aliases].filter(name => !branchNamed(call.stack, name))
   if (missing.length > 0) errors['scope.branch_or_alias'] = [`${missing.join(', ')} branch(es) not found.`]

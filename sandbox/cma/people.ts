@@ -183,7 +183,7 @@ function stackShape(stack: Stack): Record<string, unknown> {
     owner_uid: owner ?? null,
     user_uids: Object.keys(stack.members),
     is_asset_download_public: true,
-    settings: { branches: true, version: '2019-04-30', webhook_enabled: true }
+    settings: { branches: stack.branchless !== true, version: '2019-04-30', webhook_enabled: true }
   }
 }
 

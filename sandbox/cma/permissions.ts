@@ -1,7 +1,7 @@
 // Who may do what: roles of people, the reach of a management token, OAuth scopes (contentstack.md §1.1, §1.4, §2, §3.3). Pure
 // but for looking things up; it never reads a request.
 import type { Credential, ManagementToken, Stack, StackRole, World } from '../world/model.ts'
-import { branchNamed, roleIn } from '../world/stack.ts'
+import { branchNamed, roleIn, tokenOf } from '../world/stack.ts'
 import { insufficientPermissions, notLoggedIn, scopeDenied } from './refusal.ts'
 
 export type Module =
@@ -108,7 +108,7 @@ export function permit(world: World, stack: Stack, credential: Credential, modul
       if (userTokenOnly.includes(module)) throw insufficientPermissions()
       return permitScopes(credential.scopes, module, action)
     case 'management_token': {
-      const token = stack.managementTokens[credential.tokenUid]
+      const token = tokenOf(stack, credential.tokenUid)
       if (!token || !tokenReach[module].includes(action)) throw notLoggedIn('authtoken')
       return permitToken(token, module, action)
     }
@@ -163,7 +163,8 @@ export function permitBranch(world: World, stack: Stack, credential: Credential,
     }
     return
   }
-  const scope = stack.managementTokens[credential.tokenUid]?.scope ?? []
+  if (stack.branchless) return
+  const scope = tokenOf(stack, credential.tokenUid)?.scope ?? []
   const inScope = scope.some(
     one =>
       (one.module === 'branch' && one.branches?.some(name => name === branch)) ||

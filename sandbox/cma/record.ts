@@ -2,6 +2,7 @@
 // platform would name as its author.
 import type { Call } from './call.ts'
 import type { Credential, WriteRecord, World } from '../world/model.ts'
+import { tokenOf } from '../world/stack.ts'
 
 type Written = Omit<WriteRecord, 'at' | 'by'>
 
@@ -17,8 +18,8 @@ function writerOf(world: World, credential: Credential): WriteRecord['by'] {
       return { kind: credential.kind, uid: credential.userUid, name: user ? `${user.firstName} ${user.lastName}` : '' }
     }
     case 'management_token': {
-      const token = world.stacks[credential.apiKey]?.managementTokens[credential.tokenUid]
-      return { kind: credential.kind, uid: credential.tokenUid, name: token?.name ?? '' }
+      const stack = world.stacks[credential.apiKey]
+      return { kind: credential.kind, uid: credential.tokenUid, name: (stack && tokenOf(stack, credential.tokenUid)?.name) ?? '' }
     }
     case 'oauth_app': {
       const app = world.apps[world.installations[credential.installationUid]?.appUid ?? '']

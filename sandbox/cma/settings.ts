@@ -179,6 +179,8 @@ function branchRoutes(router: Router, doors: Doors): void {
     '/stacks/branches',
     doors.stack(call => {
       call.permit('branches', 'read')
+      wantBranches(call, call.context.plays.branchlessList === 'refused')
+      if (call.stack.branchless) return { body: { branches: [] } }
       return { body: pageOf(call.stack.branches, call.params, 'branches') }
     })
   )
@@ -186,6 +188,7 @@ function branchRoutes(router: Router, doors: Doors): void {
     '/stacks/branches/:uid',
     doors.stack((call, request) => {
       call.permit('branches', 'read')
+      wantBranches(call, true)
       const branch = call.stack.branches.find(one => one.uid === request.params['uid'])
       if (!branch) throw noSuchObject()
       return { body: { branch } }
@@ -195,6 +198,7 @@ function branchRoutes(router: Router, doors: Doors): void {
     '/stacks/branches',
     doors.stack(call => {
       if (personBehind(call.credential) === null) throw notLoggedIn('authtoken')
+      wantBranches(call, true)
       const { uid, source } = call.permitWrite('branches', () => {
         const given = objectIn(call, 'branch')
         const name = typeof given['uid'] === 'string' ? given['uid'] : ''
@@ -219,6 +223,12 @@ function branchRoutes(router: Router, doors: Doors): void {
       }
     })
   )
+}
+
+/** Neither status nor code nor words are established. */
+function wantBranches({ stack }: Call, refuses: boolean): void {
+  if (stack.branchless && refuses)
+    throw new Refusal(403, 403, 'Branches are not enabled for this stack.', { branches: ['is not enabled.'] })
 }
 
 function taxonomyRoutes(router: Router, doors: Doors): void {

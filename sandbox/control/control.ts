@@ -83,6 +83,7 @@ export function createControl(context: SandboxContext, { settle, identity }: Han
     )[0]
     if (!token) throw hubRefusal(404, 'There is no such management token.')
     token.dead = true
+    token.deadSince = clock.iso()
     token.updatedAt = clock.iso()
     response.json({ dead: true })
   })

@@ -79,7 +79,7 @@ export function createDeliveries(context: SandboxContext): WebhookRoom {
     const stack = world.stacks[change.apiKey]
     if (!stack) return
     const spoken = channelsOf(change)
-    const branch = stack.branches.find(it => it.uid === change.branch)
+    const branch = stack.branchless ? undefined : stack.branches.find(it => it.uid === change.branch)
     const bodies = new Map<boolean, string>()
     for (const webhook of Object.values(stack.webhooks)) {
       if (webhook.disabled || !coversBranch(webhook, change.branch)) continue

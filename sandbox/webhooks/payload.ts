@@ -17,7 +17,7 @@ export function changeBody(change: Change, branch: Branch | undefined, concise: 
       }),
       ...(publishing && { environment: change.environment, action: change.event, status: 'success', locale: change.locale }),
       // The samples of concise payloads show none.
-      ...(!concise && { branch: { uid: change.branch, source: branch?.source ?? '', alias: branch?.alias ?? [] } })
+      ...(!concise && branch && { branch: { uid: branch.uid, source: branch.source, alias: branch.alias } })
     }
   })
 }

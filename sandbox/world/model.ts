@@ -52,6 +52,8 @@ export interface Stack {
   /** user uid -> role. */
   members: Record<string, StackRole>
   branches: Branch[]
+  /** Branches are not enabled: content lies under `main`, which nobody outside hears of. */
+  branchless?: boolean
   locales: Locale[]
   environments: Environment[]
   /** By branch, then uid. */
@@ -69,6 +71,8 @@ export interface Stack {
   /** Newest last; 30 days. */
   executions: WebhookExecution[]
   managementTokens: Record<string, ManagementToken>
+  /** All that were deleted, by uid: they may still be accepted for a moment (play `tokenDeath`), and tests look for their secrets. */
+  deletedTokens?: Record<string, ManagementToken>
   /** Every write the CMA accepted, in order: the truth that tests count duplicates against. */
   writes: WriteRecord[]
 }
@@ -220,8 +224,10 @@ export interface ManagementToken {
   createdAt: string
   updatedAt: string
   createdBy: string
-  /** Silently expired by the limit, or revoked. Deleted ones are gone from the map. */
+  /** Silently expired by the limit, revoked or deleted. */
   dead: boolean
+  /** When that was; absent in tests that kill by hand. */
+  deadSince?: string
 }
 
 export interface TokenScope {

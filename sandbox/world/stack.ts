@@ -1,6 +1,18 @@
 // Builds an empty stack and answers the questions every room asks of one: which branch a name means, what a branch holds. It
 // knows the data model and no HTTP.
-import type { Asset, Branch, ContentType, Entry, Environment, Locale, Organization, Stack, StackRole, World } from './model.ts'
+import type {
+  Asset,
+  Branch,
+  ContentType,
+  Entry,
+  Environment,
+  Locale,
+  ManagementToken,
+  Organization,
+  Stack,
+  StackRole,
+  World
+} from './model.ts'
 import { uidFor } from './uids.ts'
 
 export interface StackSeed {
@@ -51,6 +63,11 @@ export function createStack(seed: StackSeed): Stack {
     managementTokens: {},
     writes: []
   }
+}
+
+/** The token of that uid, also when it was deleted and may still be accepted. */
+export function tokenOf(stack: Stack, uid: string): ManagementToken | undefined {
+  return stack.managementTokens[uid] ?? stack.deletedTokens?.[uid]
 }
 
 /** The branch that a uid or an alias means; null when there is none. */

@@ -24,7 +24,7 @@ export function StackPages({ address }: { address: URL }) {
     const [{ stack }, { locales }, { branches }, { apps }] = await Promise.all([
       client.cma<{ stack: StackDetail }>('GET', '/stacks', apiKey),
       client.cma<{ locales: { code: string; name: string }[] }>('GET', '/locales', apiKey, { branch }),
-      client.cma<{ branches: { uid: string }[] }>('GET', '/stacks/branches', apiKey),
+      client.cma<{ branches: { uid: string }[] }>('GET', '/stacks/branches', apiKey).catch(() => ({ branches: [] })),
       client.own<{ apps: InstalledApp[] }>('GET', `/locations?api_key=${encodeURIComponent(apiKey)}`)
     ])
     const master = stack.master_locale

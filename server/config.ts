@@ -20,6 +20,8 @@ const variables = {
   QUAYSIDE_KEY_FILE: 'file with the key ring, mode 0600, one `id:base64-of-32-bytes` a line, current key first. No default',
   QUAYSIDE_APPS_FILE: 'JSON file: our Developer Hub app per region. No default. Shape: docs/operating.md',
   QUAYSIDE_TENANTS_FILE: 'JSON file: organizations served and their identity providers. No default. Shape: docs/operating.md',
+  QUAYSIDE_ALERTS_FILE:
+    'JSON file, mode 0600: the mail server and who is told of every installation. Default none: no e-mail. Shape: docs/operating.md',
   QUAYSIDE_FILES_DIR: 'the only directory in which a connector may open files. Default .quayside/files',
   QUAYSIDE_PRIVATE_HOSTS: 'comma-separated host names or addresses in private ranges that connections may reach. Default none',
   QUAYSIDE_TRUSTED_PROXIES:
@@ -52,6 +54,8 @@ export interface Secrets {
   keyRing: KeyRing
   apps: AppCredentials[]
   identityProviders: IdentityProvider[]
+  /** Where alerts go; left out: no e-mail, and nobody is told of every installation. */
+  alerts?: AlertsFile | undefined
 }
 
 /** An identity provider of the console; its groups name the organizations that its people may reach. */
@@ -188,12 +192,62 @@ const TenantsFile = z.strictObject({
   )
 })
 
+const loopback = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/i
+
+/** 'team@example.com' or 'Name <team@example.com>'; what a header or an address list would read as more is no name. */
+const Sender = z.string().refine(text => {
+  const [, address = text] = /^[^\p{Cc}<>"(),:;@\\]+ <([^<>]+)>$/u.exec(text) ?? []
+  return z.email().safeParse(address).success
+}, 'must be an e-mail address, or a plain name and <address>')
+
+const AlertsFile = z
+  .strictObject({
+    smtp: z
+      .strictObject({
+        host: z.string().regex(/^[\w.:-]{1,253}$/, 'must be a host name or address'),
+        port: z.number().int().min(1).max(65_535),
+        secure: z.boolean().default(false),
+        requireTls: z.boolean().optional(),
+        user: z.string().min(1).optional(),
+        password: z.string().min(1).optional(),
+        from: Sender
+      })
+      .refine(({ user, password }) => (user === undefined) === (password === undefined), 'user and password go together')
+      .transform(smtp => ({ ...smtp, requireTls: smtp.requireTls ?? !(smtp.secure || loopback.test(smtp.host)) }))
+      .optional(),
+    recipients: z
+      .array(
+        z.discriminatedUnion('kind', [
+          z.strictObject({ kind: z.literal('email'), address: z.email() }),
+          z.strictObject({
+            kind: z.literal('slack'),
+            address: z.url({ protocol: /^https?$/ }).refine(url => !/^https?:\/\/[^/?#]*@/i.test(url), 'must not carry a user or password')
+          })
+        ])
+      )
+      .max(20)
+      .default([])
+  })
+  .refine(({ smtp, recipients }) => smtp !== undefined || recipients.every(({ kind }) => kind !== 'email'), 'e-mail recipients need "smtp"')
+export type AlertsFile = z.infer<typeof AlertsFile>
+
 function toSecrets(env: Env, { production }: Pick<Config, 'production'>, part: Part = strictly): Secrets {
   return {
-    keyRing: part('QUAYSIDE_KEY_FILE', () => parseKeyRing(privateFile(required(env, 'QUAYSIDE_KEY_FILE'), production))),
+    keyRing: part('QUAYSIDE_KEY_FILE', () =>
+      parseKeyRing(privateFile('QUAYSIDE_KEY_FILE', required(env, 'QUAYSIDE_KEY_FILE'), production))
+    ),
     apps: part('QUAYSIDE_APPS_FILE', () => appsOf(env, production)),
-    identityProviders: part('QUAYSIDE_TENANTS_FILE', () => jsonFile(env, 'QUAYSIDE_TENANTS_FILE', TenantsFile).identityProviders)
+    identityProviders: part('QUAYSIDE_TENANTS_FILE', () => jsonFile(env, 'QUAYSIDE_TENANTS_FILE', TenantsFile).identityProviders),
+    alerts: part('QUAYSIDE_ALERTS_FILE', () => alertsOf(env, production))
   }
+}
+
+function alertsOf(env: Env, production: boolean): AlertsFile | undefined {
+  if (env.QUAYSIDE_ALERTS_FILE === undefined) return undefined
+  privateFile('QUAYSIDE_ALERTS_FILE', env.QUAYSIDE_ALERTS_FILE, production)
+  const alerts = jsonFile(env, 'QUAYSIDE_ALERTS_FILE', AlertsFile)
+  if (!production || alerts.recipients.every(({ address }) => !/^http:/i.test(address))) return alerts
+  throw refuse('QUAYSIDE_ALERTS_FILE', 'names a recipient at http://; in production it must begin with https://')
 }
 
 function appsOf(env: Env, production: boolean): AppCredentials[] {
@@ -221,19 +275,20 @@ function regionOf(id: string, hosts: Omit<Region, 'id'> | undefined): Region {
   )
 }
 
-function privateFile(path: string, strict: boolean): string {
-  const mode = stat(path).mode & 0o077
+function privateFile(name: keyof Env, path: string, strict: boolean): string {
+  const mode = stat(name, path).mode & 0o077
   if (strict && mode !== 0 && process.platform !== 'win32') {
-    throw refuse('QUAYSIDE_KEY_FILE', `points to ${path}, which others can read; run chmod 600 ${path}`)
+    throw refuse(name, `points to ${path}, which others can read; run chmod 600 ${path}`)
   }
   return readFileSync(path, 'utf8')
 }
 
-function stat(path: string) {
+function stat(name: keyof Env, path: string) {
   try {
     return statSync(path)
   } catch (cause) {
-    throw refuse('QUAYSIDE_KEY_FILE', `points to ${path}, which cannot be read; make one with: npx quayside keys new > ${path}`, cause)
+    const make = name === 'QUAYSIDE_KEY_FILE' ? `; make one with: npx quayside keys new > ${path}` : ''
+    throw refuse(name, `points to ${path}, which cannot be read${make}`, cause)
   }
 }
 

@@ -1,6 +1,6 @@
 // What the rooms are handed, made once from config and secrets. Each use case takes of it just what it names.
 import { resolve } from 'node:path'
-import type { Config, Secrets } from '../config.ts'
+import type { AlertsFile, Config, Secrets } from '../config.ts'
 import type { AppCredentials } from '../contentstack/oauth.ts'
 import type { StackClient } from '../contentstack/stack.ts'
 import type { Database, Db } from '../database/database.ts'
@@ -25,6 +25,7 @@ export interface Deps {
   identityProviders: { id: string; name: string; oidc: Oidc }[]
   /** Who gets which role, as text: a console session made under another is over. */
   roleMapping: string
+  alertSettings: AlertsFile & { httpAllowed: boolean }
   stackFor(installationId: string, use: StackUse): Promise<StackClient>
 }
 
@@ -32,7 +33,7 @@ export function createDeps(config: Config, secrets: Secrets, database: Database,
   const { db } = database
   const vault = createVault(secrets.keyRing)
   const budget = createBudget(database)
-  const credentials = { vault, apps: secrets.apps, budget, log }
+  const credentials = { vault, apps: secrets.apps, budget, publicUrl: config.publicUrl, log }
   const guard = createGuard({ filesDirectory: config.filesDirectory, privateHosts: config.privateHosts, ownFiles: ownFiles(config) })
   return {
     ...credentials,
@@ -53,6 +54,7 @@ export function createDeps(config: Config, secrets: Secrets, database: Database,
       })
     })),
     roleMapping: JSON.stringify(secrets.identityProviders.map(({ id, issuer, groupRoles }) => [id, issuer, groupRoles])),
+    alertSettings: { recipients: [], ...secrets.alerts, httpAllowed: !config.production },
     stackFor: (installationId, use) => stackFor(db, credentials, installationId, use)
   }
 }

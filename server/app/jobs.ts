@@ -1,4 +1,5 @@
 // The worker's list: every room's jobs, and the events by which a lower room causes work of a higher one without knowing it.
+import { pruneKind } from '../alerts/deliver.ts'
 import { anchorAudit } from '../audit/audit.ts'
 import { installationJobs, sweepJob } from '../installations/custody.ts'
 import { installationActive, installationById, installationUninstalled } from '../installations/installation.ts'
@@ -11,17 +12,26 @@ import { listSyncs } from '../sync/views.ts'
 import { syncJobs } from '../sync/work.ts'
 import { webhookJobs } from '../webhooks/jobs.ts'
 import { registerKind } from '../webhooks/register.ts'
+import { alertJobs } from './alerts.ts'
 import type { Deps } from './deps.ts'
 
 export function allJobs(deps: Deps): JobKind[] {
-  return [...installationJobs(deps.db, deps), ...syncJobs(deps), ...webhookJobs(deps), ...events(deps), anchor(deps)] as JobKind[]
+  return [
+    ...installationJobs(deps.db, deps),
+    ...syncJobs(deps),
+    ...webhookJobs(deps),
+    ...alertJobs(deps),
+    ...events(deps),
+    anchor(deps)
+  ] as JobKind[]
 }
 
 /** What runs by the clock for the whole server. */
 export async function scheduleHousekeeping({ db }: Deps): Promise<void> {
   const housekeeping = [
     { kind: sweepJob, cron: '*/5 * * * *' },
-    { kind: anchorJob, cron: '*/15 * * * *' }
+    { kind: anchorJob, cron: '*/15 * * * *' },
+    { kind: pruneKind, cron: '40 3 * * *' }
   ]
   for (const { kind, cron } of housekeeping) {
     await schedule(db, { id: kind, organizationId: null, cron, timeZone: 'UTC', job: { kind, lane: 'backfill', payload: {} } })

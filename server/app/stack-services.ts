@@ -16,6 +16,7 @@ import { cancelRun, getRun, startRunBy } from '../sync/runs.ts'
 import { getSync, pauseSync, resumeSync } from '../sync/sync.ts'
 import { connectionView, contentTypeView, failedRecords, listRuns, listSyncs, runViews, syncViews } from '../sync/views.ts'
 import { listDeliveries } from '../webhooks/delivery.ts'
+import { alertServices } from './alerts.ts'
 import type { Deps } from './deps.ts'
 
 const fieldSeconds = 20
@@ -31,6 +32,7 @@ export function stackServices(deps: Deps): StackServices {
 
   return {
     presentInstallation: async id => await installationView(deps, await installed(id)),
+    ...alertServices(deps),
 
     custody: {
       of: id => custodyOf(db, deps, id),

@@ -5,8 +5,8 @@ import type { Actor } from '../audit/audit.ts'
 import { AppError } from '../errors.ts'
 import { type Action, actorOf, can, type Principal } from '../identity/principal.ts'
 import type * as shapes from './contract/stack.ts'
-import { NewConnection, NewGrant, NewKey, NewSync, PasteToken, SyncChange } from './contract/stack.ts'
-import { bodyOf, paramOf, queryOf, requiredQuery } from './guards.ts'
+import { NewAlertRecipient, NewConnection, NewGrant, NewKey, NewSync, PasteToken, SyncChange } from './contract/stack.ts'
+import { bodyOf, limitOf, paramOf, queryOf, requiredQuery } from './guards.ts'
 
 /** Who asks, about which installation. */
 export interface Scope {
@@ -49,6 +49,13 @@ export interface StackServices {
     list(filter: { installationId: string; before?: string | undefined }): Promise<shapes.List<shapes.AccessKey>>
     create(installationId: string, actor: Actor, key: NewKey): Promise<shapes.CreatedKey>
     revoke(installationId: string, actor: Actor, keyId: string): Promise<shapes.AccessKey>
+  }
+  alerts: { list(filter: { installationId: string; before?: string | undefined }): Promise<shapes.List<shapes.Alert>> }
+  recipients: {
+    list(installationId: string): Promise<shapes.AlertRecipient[]>
+    add(installationId: string, actor: Actor, recipient: NewAlertRecipient): Promise<shapes.CreatedAlertRecipient>
+    remove(installationId: string, actor: Actor, recipientId: string): Promise<shapes.AlertRecipient>
+    test(installationId: string, recipientId: string): Promise<shapes.AlertRecipient>
   }
 }
 
@@ -136,6 +143,27 @@ export function stackRoutes(services: StackServices, scopeOf: (request: Request,
   route('get', '/keys', 'key.read', ({ id, request }) => services.keys.list({ installationId: id, before: queryOf(request, 'before') }))
   route('post', '/keys', 'key.write', ({ id, actor, request }) => services.keys.create(id, actor, bodyOf(request, NewKey)), 201)
   route('delete', '/keys/:keyId', 'key.write', ({ id, actor, request }) => services.keys.revoke(id, actor, paramOf(request, 'keyId')))
+
+  route('get', '/alerts', 'custody.read', ({ id, request }) =>
+    services.alerts.list({ installationId: id, before: queryOf(request, 'before') })
+  )
+  route('get', '/recipients', 'custody.read', async ({ id }) => listed(await services.recipients.list(id)))
+  route(
+    'post',
+    '/recipients',
+    'custody.write',
+    ({ id, actor, request }) => services.recipients.add(id, actor, bodyOf(request, NewAlertRecipient)),
+    201
+  )
+  route('delete', '/recipients/:recipientId', 'custody.write', ({ id, actor, request }) =>
+    services.recipients.remove(id, actor, paramOf(request, 'recipientId'))
+  )
+  // Each is a message to somebody who did not ask for it.
+  const countTests = limitOf(10, 60)
+  route('post', '/recipients/:recipientId/test', 'custody.write', async ({ id, request }) => {
+    await countTests(id)
+    return await services.recipients.test(id, paramOf(request, 'recipientId'))
+  })
   return router
 }
 

@@ -22,6 +22,7 @@ const variables = {
   QUAYSIDE_TENANTS_FILE: 'JSON file: organizations served and their identity providers. No default. Shape: docs/operating.md',
   QUAYSIDE_ALERTS_FILE:
     'JSON file, mode 0600: the mail server and who is told of every installation. Default none: no e-mail. Shape: docs/operating.md',
+  QUAYSIDE_ANCHOR_FILE: 'where the heads of the audit trail are noted, outside the database. Default .quayside/audit-anchors.jsonl',
   QUAYSIDE_FILES_DIR: 'the only directory in which a connector may open files. Default .quayside/files',
   QUAYSIDE_PRIVATE_HOSTS: 'comma-separated host names or addresses in private ranges that connections may reach. Default none',
   QUAYSIDE_TRUSTED_PROXIES:
@@ -40,6 +41,8 @@ export interface Config {
   host: string
   port: number
   databaseUrl: string
+  /** JSON lines, appended. */
+  anchorFile: string
   filesDirectory: string
   privateHosts: string[]
   /** As Express takes them: addresses, networks, 'loopback'. */
@@ -142,6 +145,7 @@ function toConfig(env: Env, part: Part = strictly): Config {
     host: env.QUAYSIDE_HOST ?? '127.0.0.1',
     port: part('QUAYSIDE_PORT', () => wholeNumber(env, 'QUAYSIDE_PORT', 4000, 0, 65_535)),
     databaseUrl,
+    anchorFile: resolve(env.QUAYSIDE_ANCHOR_FILE ?? '.quayside/audit-anchors.jsonl'),
     filesDirectory: resolve(env.QUAYSIDE_FILES_DIR ?? '.quayside/files'),
     privateHosts: listOf(env.QUAYSIDE_PRIVATE_HOSTS ?? ''),
     trustedProxies: part('QUAYSIDE_TRUSTED_PROXIES', () => proxies(env)),

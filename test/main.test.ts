@@ -36,6 +36,7 @@ it.each<[string, Record<string, string>]>([
     QUAYSIDE_KEY_FILE: 'FOLDER/key',
     QUAYSIDE_APPS_FILE: 'FOLDER/apps.json',
     QUAYSIDE_TENANTS_FILE: 'FOLDER/tenants.json',
+    QUAYSIDE_ANCHOR_FILE: 'FOLDER/audit-anchors.jsonl',
     QUAYSIDE_FILES_DIR: 'FOLDER/files',
     QUAYSIDE_PORT: '0',
     QUAYSIDE_LOG_LEVEL: 'silent',

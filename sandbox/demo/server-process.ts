@@ -135,6 +135,7 @@ async function writeSettings(setting: ServerSetting, url: string): Promise<Recor
     QUAYSIDE_PORT: String(port),
     QUAYSIDE_DATABASE_URL: setting.databaseUrl ?? `sqlite:${join(directory, 'quayside.db')}`,
     QUAYSIDE_KEY_FILE: keyFile,
+    QUAYSIDE_ANCHOR_FILE: join(directory, 'audit-anchors.jsonl'),
     QUAYSIDE_FILES_DIR: files,
     QUAYSIDE_PRIVATE_HOSTS: 'localhost,127.0.0.1,::1',
     QUAYSIDE_LOG_LEVEL: setting.logLevel ?? 'info',

@@ -68,6 +68,7 @@ describe.each([
       host: '127.0.0.1',
       port: 0,
       databaseUrl: database.url,
+      anchorFile: join(folder, 'audit-anchors.jsonl'),
       filesDirectory: folder,
       privateHosts: [],
       trustedProxies: [],

@@ -32,6 +32,7 @@ beforeAll(async () => {
     host: '127.0.0.1',
     port: 0,
     databaseUrl: database.url,
+    anchorFile: join(folder, 'audit-anchors.jsonl'),
     filesDirectory: folder,
     privateHosts: ['127.0.0.1'],
     trustedProxies: ['loopback'],

@@ -96,6 +96,7 @@ export async function openHouse(
       host: '127.0.0.1',
       port: 0,
       databaseUrl: fresh.url,
+      anchorFile: join(folder, 'audit-anchors.jsonl'),
       filesDirectory: folder,
       privateHosts: ['127.0.0.1'],
       trustedProxies: ['loopback'],

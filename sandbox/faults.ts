@@ -2,7 +2,7 @@
 // lost. The hosts' middleware asks here; the rooms behind it do not know. A rule ends when its `times` are used up; one that holds
 // stays until it is removed, so that whoever set it can see that it was hit, and end what waits for the answer.
 import { setTimeout as wait } from 'node:timers/promises'
-import type { NextFunction, Request, RequestHandler, Response } from 'express'
+import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express'
 
 export type SandboxHost = 'application' | 'contentManagement' | 'developerHub' | 'identity' | 'control'
 export type HttpFaultKind = (typeof httpFaultKinds)[number]
@@ -49,6 +49,8 @@ export interface Fault extends FaultRule {
   delayMs: number
   /** Requests it has hit so far. */
   hits: number
+  /** Of them, those that have not acted yet and whose caller still waits; one that is slow acts without its caller as well. */
+  waiting: number
 }
 
 export interface Faults {
@@ -109,7 +111,7 @@ export function createFaults(): Faults {
         }
       }
       counter += 1
-      const fault: Fault = { ...rule, id: `fault-${counter}`, skip, times, delayMs: rule.delayMs ?? 1000, hits: 0 }
+      const fault: Fault = { ...rule, id: `fault-${counter}`, skip, times, delayMs: rule.delayMs ?? 1000, hits: 0, waiting: 0 }
       rules.push(fault)
       moments.set(fault.id, { hit: Promise.withResolvers(), gone: Promise.withResolvers() })
       return fault
@@ -141,13 +143,13 @@ export function faultMiddleware(context: { faults: Faults }, host: SandboxHost):
     if (!fault) return next()
     switch (fault.kind) {
       case 'slow':
-        setTimeout(next, fault.delayMs)
+        void actLater(fault, request, response, next)
         return
       case 'slow-answer':
         answerLater(response, wait(fault.delayMs))
         return next()
       case 'hold':
-        void holdBack(request, context.faults.untilGone(fault.id), next)
+        void holdBack(fault, request, context.faults.untilGone(fault.id), next)
         return
       case 'hold-answer':
         answerLater(response, context.faults.untilGone(fault.id))
@@ -183,8 +185,22 @@ export function faultMiddleware(context: { faults: Faults }, host: SandboxHost):
   }
 }
 
-async function holdBack(request: Request, moment: Promise<void>, goOn: () => void): Promise<void> {
-  await moment
+/** The body is read first: a caller who hangs up meanwhile takes it along otherwise, and then nothing happens. */
+async function actLater(fault: Fault, request: Request, response: Response, goOn: () => void): Promise<void> {
+  fault.waiting += 1
+  for (const read of [express.json({ limit: '10mb' }), express.urlencoded({ extended: false })]) {
+    await new Promise(resolve => read(request, response, resolve))
+  }
+  await wait(fault.delayMs)
+  fault.waiting -= 1
+  goOn()
+}
+
+async function holdBack(fault: Fault, request: Request, moment: Promise<void>, goOn: () => void): Promise<void> {
+  const hungUp = new Promise<void>(resolve => request.socket.once('close', resolve))
+  fault.waiting += 1
+  await Promise.race([moment, hungUp])
+  fault.waiting -= 1
   if (!request.socket.destroyed) goOn()
 }
 

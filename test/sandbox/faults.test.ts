@@ -1,6 +1,6 @@
 // Trouble of the sandbox as callers meet it: who is refused in which words, what was done before an answer was late or lost, and
 // what never happens once the caller is dead.
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { Fault, FaultRule } from '../../sandbox/faults.ts'
 import type { Sandbox } from '../../sandbox/sandbox.ts'
 import { blogApiKey } from '../../sandbox/world/built-in.ts'
@@ -73,12 +73,25 @@ it('acts at once where only the answer is slow', async () => {
   await trouble({ kind: 'slow-answer', method: 'POST', delayMs: 300 })
   const began = Date.now()
   const answer = newToken('slow answer')
-  await until(() => names().includes('slow answer'))
+  await vi.waitFor(() => expect(names()).toContain('slow answer'), { interval: 5 })
   expect(Date.now() - began).toBeLessThan(250)
   const response = await answer
   expect(Date.now() - began).toBeGreaterThanOrEqual(290)
   expect(response.status).toBe(201)
   expect(await response.json()).toMatchObject({ token: { name: 'slow answer' } })
+})
+
+it('acts although the caller of a slow request has hung up', async () => {
+  const fault = sandbox.context.faults.add({ kind: 'slow', method: 'POST', delayMs: 100 })
+  const caller = new AbortController()
+  const answer = newToken('too late', caller.signal)
+  await sandbox.context.faults.untilHit(fault.id)
+  caller.abort()
+  await expect(answer).rejects.toThrow('aborted')
+  expect(names()).not.toContain('too late')
+  expect(fault.waiting).toBe(1)
+  await vi.waitFor(() => expect(names()).toContain('too late'))
+  expect(fault.waiting).toBe(0)
 })
 
 describe('hold', () => {
@@ -102,9 +115,7 @@ describe('hold', () => {
     await sandbox.context.faults.untilHit(id)
     caller.abort()
     await expect(answer).rejects.toThrow('aborted')
-    // Its hanging up must have come through before the rule goes.
-    await fetch(tokensUrl(), { headers: asAda })
-    await new Promise(resolve => setTimeout(resolve, 50))
+    await vi.waitFor(async () => expect(await listed()).toEqual([expect.objectContaining({ hits: 1, waiting: 0 })]))
     sandbox.context.faults.remove(id)
     expect((await newToken('next')).status).toBe(201)
     expect(names()).not.toContain('abandoned')
@@ -115,7 +126,7 @@ describe('hold', () => {
     const answer = newToken('answer held')
     let answered = false
     void answer.then(() => (answered = true))
-    await until(() => names().includes('answer held'))
+    await vi.waitFor(() => expect(names()).toContain('answer held'))
     expect(await listed()).toEqual([expect.objectContaining({ id, hits: 1 })])
     expect(answered).toBe(false)
     sandbox.context.faults.clear()
@@ -131,10 +142,3 @@ describe('hold', () => {
     expect((await first).status).toBe(200)
   })
 })
-
-async function until(look: () => boolean): Promise<void> {
-  for (const deadline = Date.now() + 2_000; !look(); ) {
-    if (Date.now() > deadline) throw new Error('waited two seconds in vain')
-    await new Promise(resolve => setTimeout(resolve, 5))
-  }
-}

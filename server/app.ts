@@ -6,6 +6,8 @@ import { dirname } from 'node:path'
 import { createDeps } from './app/deps.ts'
 import { allJobs, lookAfterWebhooks, scheduleHousekeeping } from './app/jobs.ts'
 import { createServices } from './app/services.ts'
+import { keepVault } from './app/vault.ts'
+import { anchorAudit } from './audit/anchors.ts'
 import type { Config, Secrets } from './config.ts'
 import { AppError } from './errors.ts'
 import { closeConnectors } from './connectors/index.ts'
@@ -15,6 +17,7 @@ import { createServer } from './http/server.ts'
 import { claimOrganizations } from './installations/installation.ts'
 import { createWorker } from './jobs/worker.ts'
 import type { Log } from './log.ts'
+import { openVault } from './vault/vault.ts'
 
 export interface App {
   /** Where it listens; '' for a worker. */
@@ -42,7 +45,10 @@ export async function createApp(config: Config, secrets: Secrets, log: Log, { ba
   try {
     await migrate(database)
     await claimOrganizations(database.db, config.organizations)
-    const deps = createDeps(config, secrets, database, log)
+    const vault = await openVault(database.db, { ring: secrets.keyRing, ...(secrets.reloadKeyRing && { reload: secrets.reloadKeyRing }) })
+    const deps = createDeps(config, secrets, database, vault, log)
+    const vaultKept = keepVault(deps)
+    await anchorAudit(deps.db, deps.anchors, log)
     await scheduleHousekeeping(deps)
     await lookAfterWebhooks(deps)
     const worker = createWorker({ database, kinds: allJobs(deps), concurrency: config.workers, graceSeconds: stopGraceSeconds, log })
@@ -54,6 +60,7 @@ export async function createApp(config: Config, secrets: Secrets, log: Log, { ba
       async close() {
         if (http !== null) await closeServer(http)
         await worker.stop()
+        await vaultKept.stop()
         await closeConnectors()
         await database.close()
       }

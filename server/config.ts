@@ -55,6 +55,8 @@ export interface Config {
 
 export interface Secrets {
   keyRing: KeyRing
+  /** Reads the key file again, as strictly as at the start. Throws AppError invalid; left out: the ring stays what it is. */
+  reloadKeyRing?(): KeyRing
   apps: AppCredentials[]
   identityProviders: IdentityProvider[]
   /** Where alerts go; left out: no e-mail, and nobody is told of every installation. */
@@ -236,10 +238,10 @@ const AlertsFile = z
 export type AlertsFile = z.infer<typeof AlertsFile>
 
 function toSecrets(env: Env, { production }: Pick<Config, 'production'>, part: Part = strictly): Secrets {
+  const reloadKeyRing = () => parseKeyRing(privateFile('QUAYSIDE_KEY_FILE', required(env, 'QUAYSIDE_KEY_FILE'), production))
   return {
-    keyRing: part('QUAYSIDE_KEY_FILE', () =>
-      parseKeyRing(privateFile('QUAYSIDE_KEY_FILE', required(env, 'QUAYSIDE_KEY_FILE'), production))
-    ),
+    keyRing: part('QUAYSIDE_KEY_FILE', reloadKeyRing),
+    reloadKeyRing,
     apps: part('QUAYSIDE_APPS_FILE', () => appsOf(env, production)),
     identityProviders: part('QUAYSIDE_TENANTS_FILE', () => jsonFile(env, 'QUAYSIDE_TENANTS_FILE', TenantsFile).identityProviders),
     alerts: part('QUAYSIDE_ALERTS_FILE', () => alertsOf(env, production))
@@ -288,6 +290,7 @@ function privateFile(name: keyof Env, path: string, strict: boolean): string {
 }
 
 function stat(name: keyof Env, path: string) {
+  assertName(name, path)
   try {
     return statSync(path)
   } catch (cause) {
@@ -296,8 +299,15 @@ function stat(name: keyof Env, path: string) {
   }
 }
 
+/** A path is shown in refusals. Whoever gave the secrets themselves must not find them in a log. */
+function assertName(name: keyof Env, path: string): void {
+  if (/[\n{]|^[\w-]{1,40}:[A-Za-z0-9+/]{43}=/.test(path))
+    throw refuse(name, 'holds the content itself; give the name of a file that holds it')
+}
+
 function jsonFile<T>(env: Env, name: keyof Env, shape: z.ZodType<T>): T {
   const path = required(env, name)
+  assertName(name, path)
   let value: unknown
   try {
     value = JSON.parse(readFileSync(path, 'utf8'))

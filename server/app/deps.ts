@@ -1,5 +1,6 @@
 // What the rooms are handed, made once from config and secrets. Each use case takes of it just what it names.
 import { resolve } from 'node:path'
+import { type Anchors, createAnchors } from '../audit/anchors.ts'
 import type { AlertsFile, Config, Secrets } from '../config.ts'
 import type { AppCredentials } from '../contentstack/oauth.ts'
 import type { StackClient } from '../contentstack/stack.ts'
@@ -9,13 +10,16 @@ import { type Budget, createBudget } from '../installations/budget.ts'
 import { stackFor, type StackUse } from '../installations/credentials.ts'
 import type { Log } from '../log.ts'
 import { createGuard, type Guard } from '../sync/guard.ts'
-import { createVault, type Vault } from '../vault/vault.ts'
+import type { Vault } from '../vault/vault.ts'
+import { type Started, startedWith } from './doctor/settings.ts'
 
 export interface Deps {
   database: Database
   db: Db
   vault: Vault
   apps: readonly AppCredentials[]
+  /** Where the heads of the audit trail are noted outside the database. */
+  anchors: Anchors
   budget: Budget
   guard: Guard
   log: Log
@@ -26,12 +30,13 @@ export interface Deps {
   /** Who gets which role, as text: a console session made under another is over. */
   roleMapping: string
   alertSettings: AlertsFile & { httpAllowed: boolean }
+  /** What a report of this process says of its start. */
+  started: Started
   stackFor(installationId: string, use: StackUse): Promise<StackClient>
 }
 
-export function createDeps(config: Config, secrets: Secrets, database: Database, log: Log): Deps {
+export function createDeps(config: Config, secrets: Secrets, database: Database, vault: Vault, log: Log): Deps {
   const { db } = database
-  const vault = createVault(secrets.keyRing)
   const budget = createBudget(database)
   const credentials = { vault, apps: secrets.apps, budget, publicUrl: config.publicUrl, log }
   const guard = createGuard({ filesDirectory: config.filesDirectory, privateHosts: config.privateHosts, ownFiles: ownFiles(config) })
@@ -39,6 +44,7 @@ export function createDeps(config: Config, secrets: Secrets, database: Database,
     ...credentials,
     database,
     db,
+    anchors: createAnchors(config.anchorFile),
     guard,
     publicUrl: config.publicUrl,
     trustedProxies: config.trustedProxies,
@@ -55,6 +61,7 @@ export function createDeps(config: Config, secrets: Secrets, database: Database,
     })),
     roleMapping: JSON.stringify(secrets.identityProviders.map(({ id, issuer, groupRoles }) => [id, issuer, groupRoles])),
     alertSettings: { recipients: [], ...secrets.alerts, httpAllowed: !config.production },
+    started: startedWith(config, secrets),
     stackFor: (installationId, use) => stackFor(db, credentials, installationId, use)
   }
 }

@@ -1,9 +1,10 @@
 // The worker's list: every room's jobs, and the events by which a lower room causes work of a higher one without knowing it.
 import { pruneKind } from '../alerts/deliver.ts'
-import { anchorAudit } from '../audit/audit.ts'
+import { anchorAudit } from '../audit/anchors.ts'
 import { installationJobs, sweepJob } from '../installations/custody.ts'
 import { installationActive, installationById, installationUninstalled } from '../installations/installation.ts'
 import { installationsInCustody, installationToken } from '../installations/token.ts'
+import { watchId, watchOf } from '../installations/watch.ts'
 import type { JobKind } from '../jobs/job.ts'
 import { enqueue, enqueueMany } from '../jobs/queue.ts'
 import { schedule, unschedule } from '../jobs/scheduler.ts'
@@ -14,6 +15,7 @@ import { webhookJobs } from '../webhooks/jobs.ts'
 import { registerKind } from '../webhooks/register.ts'
 import { alertJobs } from './alerts.ts'
 import type { Deps } from './deps.ts'
+import { vaultJobs } from './vault.ts'
 
 export function allJobs(deps: Deps): JobKind[] {
   return [
@@ -21,6 +23,7 @@ export function allJobs(deps: Deps): JobKind[] {
     ...syncJobs(deps),
     ...webhookJobs(deps),
     ...alertJobs(deps),
+    ...vaultJobs(deps),
     ...events(deps),
     anchor(deps)
   ] as JobKind[]
@@ -40,9 +43,9 @@ export async function scheduleHousekeeping({ db }: Deps): Promise<void> {
 
 const anchorJob = 'audit.anchor'
 
-/** The log is kept elsewhere than the database, so a history that was cut or rewritten does not agree with it. */
-function anchor({ db, log }: Deps): JobKind {
-  return { kind: anchorJob, lane: 'backfill', maxAttempts: 3, timeoutSeconds: 60, run: () => anchorAudit(db, log) }
+/** File and log are kept elsewhere than the database, so a history that was cut or rewritten does not agree with them. */
+function anchor({ db, anchors, log }: Deps): JobKind {
+  return { kind: anchorJob, lane: 'backfill', maxAttempts: 3, timeoutSeconds: 60, run: () => anchorAudit(db, anchors, log) }
 }
 
 /** While a server is down its webhooks fail, and ten failures in a row disable them (reference §7.5): the first thing to look at. */
@@ -74,7 +77,9 @@ function events({ db, vault, log }: Deps): JobKind[] {
   // webhook that the CMS's circuit breaker has disabled, or that somebody has changed.
   const register = async ({ installationId }: Installed) => {
     const job = registerJobOf(installationId)
-    const { organization_id: organizationId } = await installationById(db, installationId)
+    const installation = await installationById(db, installationId)
+    const organizationId = installation.organization_id
+    await schedule(db, watchOf(installation))
     await schedule(db, { id: watch(installationId), organizationId, cron: '*/10 * * * *', timeZone: 'UTC', job })
     await enqueue(db, { ...job, uniqueKey: watch(installationId) })
   }
@@ -89,6 +94,7 @@ function events({ db, vault, log }: Deps): JobKind[] {
       const going = items.filter(({ state }) => state !== 'paused')
       const actor = { kind: 'system', id: 'installations', name: 'the uninstall in Contentstack' } as const
       await unschedule(db, watch(installationId))
+      await unschedule(db, watchId(installationId))
       for (const sync of going) await pauseSync(db, { vault }, { installationId, id: sync.id, actor })
       log.info({ installationId, paused: going.length }, 'installation ended')
     })

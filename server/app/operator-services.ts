@@ -4,8 +4,13 @@ import type { Services } from '../http/server.ts'
 import { presentKey } from '../http/present.ts'
 import { listAccessKeys, revokeAccessKey } from '../identity/access-keys.ts'
 import { installationById, listInstallations } from '../installations/installation.ts'
+import { operatorInstallations } from './adopt.ts'
+import { auditDoor, organizationDoor } from './audit.ts'
 import type { Deps } from './deps.ts'
+import { doctorServices } from './doctor/inside.ts'
 import { createKey, installationViews } from './stack-services.ts'
+import { vaultServices } from './vault.ts'
+import { tokenServices } from './tokens.ts'
 
 const mostRows = 500
 
@@ -13,6 +18,16 @@ export function operatorServices(deps: Deps): Services['operator'] {
   const { db } = deps
   const everyOrganization = async () => (await db.selectFrom('organization').select('id').execute()).map(({ id }) => id)
   return {
+    ...operatorInstallations(deps),
+    ...vaultServices(deps),
+    ...doctorServices(deps),
+    ...tokenServices(deps),
+    audit: auditDoor(deps),
+    organizations: organizationDoor(deps),
+    async installation(id) {
+      const [view] = await installationViews(deps, [await installationById(db, id)])
+      return view!
+    },
     async installations() {
       return await installationViews(deps, await listInstallations(db, { organizationIds: await everyOrganization(), limit: mostRows }))
     },

@@ -1,19 +1,27 @@
 // How a command speaks to the running server: over its own address, marked with the key ring (http/operator). Reads only what it
 // needs of the settings, so that it works beside a server whose other files it may not read.
 import { randomUUID } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { AppError } from '../errors.ts'
 import type { Problem } from '../http/contract/problem.ts'
 import { markOf } from '../http/operator/operator.ts'
-import { parseKeyRing } from '../vault/cipher.ts'
-import { createVault } from '../vault/vault.ts'
+import type { KeyRing } from '../vault/cipher.ts'
+import { readKeyFile, required } from './key-file.ts'
 import { tableOf } from './table.ts'
 
-/** Throws AppError: `upstream` when no server answers, otherwise what the server said. */
-export async function askServer<T>(method: 'GET' | 'POST' | 'DELETE', path: string, json?: unknown): Promise<T> {
-  const base = required('QUAYSIDE_PUBLIC_URL').replace(/\/+$/, '')
-  const vault = createVault(parseKeyRing(keyRingText()))
+/**
+ * Throws AppError: `upstream` when no server answers, otherwise what the server said. `ring`: marked with its current key instead of the
+ * key file's. `at.base`: another address of it than the public one.
+ */
+export async function askServer<T>(
+  method: 'GET' | 'POST' | 'DELETE',
+  path: string,
+  json?: unknown,
+  ring?: KeyRing,
+  at: { base?: string; signal?: AbortSignal } = {}
+): Promise<T> {
+  const base = at.base ?? required('QUAYSIDE_PUBLIC_URL').replace(/\/+$/, '')
+  const { current } = ring ?? readKeyFile().ring
   const body = json === undefined ? '' : JSON.stringify(json)
   const actor = userInfo().username
   const [sentAt, word] = [Date.now(), randomUUID()]
@@ -22,10 +30,10 @@ export async function askServer<T>(method: 'GET' | 'POST' | 'DELETE', path: stri
     'x-quayside-actor': actor,
     'x-quayside-sent-at': String(sentAt),
     'x-quayside-word': word,
-    'x-quayside-mark': markOf(vault, { method, path: route, body, sentAt, word, actor })
+    'x-quayside-mark': markOf(current, { method, path: route, body, sentAt, word, actor })
   }
   // A redirection would carry the mark to whoever it names, before it was used.
-  const init = { method, headers, redirect: 'error', ...(body === '' ? {} : { body }) } as const
+  const init = { method, headers, redirect: 'error', ...(body === '' ? {} : { body }), ...(at.signal && { signal: at.signal }) } as const
   const response = await fetch(`${base}${route}`, init).catch((cause: unknown) => {
     throw new AppError('upstream', `No server answers at ${base}.`, { cause, remedy: 'Start it, or correct QUAYSIDE_PUBLIC_URL.' })
   })
@@ -49,23 +57,4 @@ export function print(json: boolean, value: unknown, rows: Record<string, unknow
   if (json) process.stdout.write(`${JSON.stringify(value)}\n`)
   else if (rows.length === 0) process.stdout.write('none\n')
   else process.stdout.write(`${tableOf(rows, process.stdout.isTTY ? process.stdout.columns : undefined)}\n`)
-}
-
-function keyRingText(): string {
-  const path = required('QUAYSIDE_KEY_FILE')
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (cause) {
-    throw new AppError('invalid', `QUAYSIDE_KEY_FILE points to ${path}, which cannot be read.`, {
-      cause,
-      remedy: 'Name the key file of the server, as somebody who may read it.'
-    })
-  }
-}
-
-function required(name: string): string {
-  const value = process.env[name]
-  if (value === undefined || value === '')
-    throw new AppError('invalid', `${name} is not set.`, { remedy: 'Use the settings of the server: docs/operating.md.' })
-  return value
 }

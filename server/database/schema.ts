@@ -13,8 +13,10 @@ export interface Schema {
   grant_flow: GrantFlowTable
   management_token: ManagementTokenTable
   secret: SecretTable
+  ring_key: RingKeyTable
   reveal_count: RevealCountTable
   audit_event: AuditEventTable
+  erasure: ErasureTable
   alert: AlertTable
   alert_recipient: AlertRecipientTable
   session: SessionTable
@@ -133,12 +135,25 @@ export interface SecretTable {
   /** What it is for: management_token, pkce_verifier, grant_access_token, webhook_header, connection, alert_recipient, mac_key. Part of the associated data. */
   purpose: string
   envelope: string
+  /** The key that wraps it; '' when erased. */
   key_id: string
   version: number
   created_at: number
   erased_at: number | null
   /** Since when it may be known to others, because the key that wrapped it was: what it opens must be replaced. */
   exposed_at: number | null
+}
+
+/** A key of the ring that sealed or seals; its bytes stand in the key file alone. States: vault/ring-keys.ts. One is `sealing`. */
+export interface RingKeyTable {
+  id: string
+  state: 'sealing' | 'leaving' | 'left'
+  /** When it last began to seal. */
+  since: number
+  /** When it last gave way to another; null = never. */
+  stopped_at: number | null
+  /** Since when it is given as known to others. */
+  compromised_at: number | null
 }
 
 /** How often secrets of one purpose were opened, per installation ('' = none) and UTC day (YYYY-MM-DD). */
@@ -169,6 +184,18 @@ export interface AuditEventTable {
   mac: string
   /** When its actor, object and detail were blanked on request; the chain still holds (audit/erase.ts). */
   erased_at: number | null
+}
+
+/** The erasing of an organization under way; gone when it is done. */
+export interface ErasureTable {
+  organization_id: string
+  started_at: number
+  /** { table: rows erased so far } */
+  rows_json: string
+  /** Tokens left standing at Contentstack: [{ name, stackName, status }]. */
+  tokens_json: string
+  /** The audit chain's head before: { seq, mac }. */
+  head_json: string
 }
 
 /** Something that the admins of one installation were told, newest wins. */

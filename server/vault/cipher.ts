@@ -1,16 +1,14 @@
 // Sealing, pure: AES-256-GCM with a fresh data key per value, the data key wrapped by a key of the ring. The envelope names the
 // key that wrapped it, so that a ring may hold several; who and what the value belongs to is bound as associated data, so that
 // an envelope moved to another row does not open. Knows no table and no file.
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHash, createHmac, hkdfSync, randomBytes } from 'node:crypto'
 import { AppError } from '../errors.ts'
 
 export interface KeyRing {
-  /** Wraps what is sealed from now on. */
+  /** The first line: the key that is to wrap what is sealed. */
   current: RingKey
   /** All keys by id, the current one among them. */
   keys: ReadonlyMap<string, RingKey>
-  /** The last line of the file: the first key this deployment ever had. Marks (MACs) hang on it, and outlive rotation. */
-  first: RingKey
 }
 
 export interface RingKey {
@@ -24,25 +22,31 @@ const tagBytes = 16
 const keyBytes = 32
 
 /** `version.keyId.wrappedKey.sealed`, each sealed part being iv, tag and ciphertext in base64url. `aad` must be the same to open. */
-export function seal(ring: KeyRing, plaintext: string, aad: string): string {
+export function seal(key: RingKey, plaintext: string, aad: string): string {
   const dataKey = randomBytes(keyBytes)
-  const wrapped = encrypt(ring.current.bytes, dataKey, wrapAad(ring.current.id, aad))
+  const wrapped = encrypt(key.bytes, dataKey, wrapAad(key.id, aad))
   const sealed = encrypt(dataKey, Buffer.from(plaintext, 'utf8'), aad)
-  return [version, ring.current.id, wrapped.toString('base64url'), sealed.toString('base64url')].join('.')
+  return [version, key.id, wrapped.toString('base64url'), sealed.toString('base64url')].join('.')
 }
 
-/** Throws AppError internal: the key is not on the ring, or the envelope was changed, cut or moved. */
-export function open(ring: KeyRing, envelope: string, aad: string): string {
-  const [wrapped, sealed, key] = parts(ring, envelope)
-  return decrypt(decrypt(key.bytes, wrapped, wrapAad(key.id, aad)), sealed, aad).toString('utf8')
+/** `keyOf` finds a key by its id, or throws. Throws AppError internal: the envelope was changed, cut or moved. */
+export function open(keyOf: (id: string) => RingKey, envelope: string, aad: string): string {
+  const { keyId, wrapped, sealed } = parts(envelope)
+  return decrypt(decrypt(keyOf(keyId).bytes, wrapped, wrapAad(keyId, aad)), sealed, aad).toString('utf8')
 }
 
-/** The same value under the ring's current key: the data key is wrapped anew, the ciphertext stays. Throws like `open`. */
-export function rewrap(ring: KeyRing, envelope: string, aad: string): string {
-  const [wrapped, sealed, key] = parts(ring, envelope)
-  const dataKey = decrypt(key.bytes, wrapped, wrapAad(key.id, aad))
-  const rewrapped = encrypt(ring.current.bytes, dataKey, wrapAad(ring.current.id, aad))
-  return [version, ring.current.id, rewrapped.toString('base64url'), sealed.toString('base64url')].join('.')
+/** The same value under another key: the data key is wrapped anew, the ciphertext stays. Throws like `open`. */
+export function rewrap(keyOf: (id: string) => RingKey, to: RingKey, envelope: string, aad: string): string {
+  const { keyId, wrapped, sealed } = parts(envelope)
+  const dataKey = decrypt(keyOf(keyId).bytes, wrapped, wrapAad(keyId, aad))
+  const rewrapped = encrypt(to.bytes, dataKey, wrapAad(to.id, aad))
+  return [version, to.id, rewrapped.toString('base64url'), sealed.toString('base64url')].join('.')
+}
+
+/** A mark that whoever holds the key can make and check without a database, hex. Under another label it is another mark. */
+export function ringMark(key: RingKey, label: string, text: string): string {
+  const markKey = Buffer.from(hkdfSync('sha256', key.bytes, '', `quayside ${label}`, keyBytes))
+  return createHmac('sha256', markKey).update(text).digest('hex')
 }
 
 /** One `id:base64-of-32-bytes` a line, the current key first; blank lines and # comments are skipped. Throws AppError invalid. */
@@ -50,19 +54,18 @@ export function parseKeyRing(text: string): KeyRing {
   const lines = text.split(/\r?\n/).map((line, index) => ({ line: line.trim(), number: index + 1 }))
   const parsed = lines.filter(({ line }) => line !== '' && !line.startsWith('#')).map(({ line, number }) => parseKey(line, number))
   const [current] = parsed
-  const first = parsed.at(-1)
-  if (!current || !first) throw refuseRing('holds no key')
+  if (!current) throw refuseRing('holds no key')
   const keys = new Map<string, RingKey>()
   for (const key of parsed) {
     if (keys.has(key.id)) throw refuseRing(`names the key "${key.id}" twice`)
     keys.set(key.id, key)
   }
-  return { current, keys, first }
+  return { current, keys }
 }
 
 /** A ring of one key, in the form that `parseKeyRing` reads. */
 export function generateKeyRing(): string {
-  return `k${new Date().toISOString().slice(0, 10).replaceAll('-', '')}-${randomBytes(2).toString('hex')}:${randomBytes(keyBytes).toString('base64')}\n`
+  return `k${new Date().toISOString().slice(0, 10).replaceAll('-', '')}-${randomBytes(3).toString('hex')}:${randomBytes(keyBytes).toString('base64')}\n`
 }
 
 function parseKey(line: string, number: number): RingKey {
@@ -83,16 +86,22 @@ function refuseRing(problem: string): AppError {
   return new AppError('invalid', `The key ring is not usable: it ${problem}.`, { remedy: 'Make a new one with: npx quayside keys new' })
 }
 
-function parts(ring: KeyRing, envelope: string): [wrapped: Buffer, sealed: Buffer, key: RingKey] {
+function parts(envelope: string): { keyId: string; wrapped: Buffer; sealed: Buffer } {
   const [found, keyId, wrapped, sealed, ...rest] = envelope.split('.')
-  if (found !== version || !keyId || !wrapped || !sealed || rest.length > 0) throw new AppError('internal', 'A sealed value is damaged.')
-  const key = ring.keys.get(keyId)
-  if (!key) {
-    throw new AppError('internal', `A sealed value needs the key "${keyId}", which is not on the key ring.`, {
-      remedy: 'Put that key back into the file of QUAYSIDE_KEY_FILE.'
-    })
-  }
-  return [Buffer.from(wrapped, 'base64url'), Buffer.from(sealed, 'base64url'), key]
+  if (found !== version || !keyId || !wrapped || !sealed || rest.length > 0) throw damaged()
+  return { keyId, wrapped: bytesOf(wrapped, ivBytes + tagBytes + keyBytes), sealed: bytesOf(sealed) }
+}
+
+/** Only what we would have written: Node also reads other alphabets, and bits that no byte has. */
+function bytesOf(text: string, length?: number): Buffer {
+  const bytes = Buffer.from(text, 'base64url')
+  if (bytes.toString('base64url') !== text || bytes.length < ivBytes + tagBytes) throw damaged()
+  if (length !== undefined && bytes.length !== length) throw damaged()
+  return bytes
+}
+
+function damaged(): AppError {
+  return new AppError('internal', 'A sealed value is damaged.')
 }
 
 function wrapAad(keyId: string, aad: string): string {

@@ -1,15 +1,21 @@
 // Everything secret at rest, in one table of envelopes. Rooms keep a secret's id, never its value, and reveal it for the one
 // request that needs it. What a value belongs to is bound to its envelope, so that a copied or swapped row does not open.
 //   put -> (reveal)* -> erase; an erased secret keeps its row and loses its envelope.
-import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
+// How all of it moves to another key of the ring: rewrap.ts.
+import { timingSafeEqual } from 'node:crypto'
 import type { Db } from '../database/database.ts'
 import { newId } from '../database/id.ts'
-import type { Row } from '../database/schema.ts'
 import { AppError } from '../errors.ts'
-import { type KeyRing, open, rewrap, seal } from './cipher.ts'
+import { type KeyRing, ringMark, seal } from './cipher.ts'
+import { loadMarkKeys, makeMarkKey, mark, type MarkKeys, markKeyRows, verifiesMark } from './marks.ts'
+import { createRevealCounter } from './reveals.ts'
+import { createRing, type Ring } from './ring.ts'
+import { ensureSealing, sealingKey } from './ring-keys.ts'
+import { aadOf, openRow } from './row.ts'
+import { refuseMissingKeys } from './status.ts'
 
 export interface Vault {
-  /** Seals and stores; returns the secret's id. */
+  /** Seals and stores; returns the secret's id. AppError internal: the key that seals now is not in this process's key file. */
   put(db: Db, owner: SecretOwner, plaintext: string): Promise<string>
   /** AppError not_found (unknown, erased, or kept for another purpose), internal (does not open). */
   reveal(db: Db, secretId: string, purpose: string): Promise<string>
@@ -19,14 +25,19 @@ export interface Vault {
   eraseAll(db: Db, installationId: string): Promise<number>
   /** Of each that was ever put: kept, exposed (a key that wrapped it was given as compromised), or erased. Unknown ids are erased. */
   statesOf(db: Db, secretIds: readonly string[]): Promise<Map<string, SecretState>>
-  /** Keyed hash, hex: the same text under the same label gives the same mark as long as the ring keeps its first key. */
+  /** Keyed hash, `v2:` and hex: the same text under the same label gives the same mark until a key of the ring is compromised. */
   mac(label: string, text: string): string
   /** Whether `mac` is what mac() gave for this text, now or under a key it used before. */
   verifyMac(label: string, text: string, mac: string): boolean
-  /** What pages and APIs show instead of a secret; keyed, so that it cannot be searched for by guessing. */
+  /** What pages and APIs show instead of a secret, 12 hex digits, for ever the same; keyed, so that it cannot be searched for by guessing. */
   fingerprint(plaintext: string): string
-  /** Wraps every secret under the ring's current key. Resumable: what is already there is skipped. Returns how many were rewrapped. */
-  rewrapAll(db: Db, onProgress?: (done: number) => void): Promise<number>
+  /** Whether a key of the ring that is not compromised made it (cipher.ts, ringMark): the operator's word, not a row's. */
+  isRingMark(label: string, text: string, mark: string): boolean
+  /** Reads the key file and the keys of the marks again; true when the ring changed. Throws AppError invalid for a file that is no key ring. */
+  refresh(db: Db): Promise<boolean>
+  /** Adds the reveals counted since the last time to reveal_count. */
+  flush(db: Db): Promise<void>
+  readonly ring: Ring
 }
 
 export type SecretState = 'kept' | 'exposed' | 'erased'
@@ -37,57 +48,71 @@ export interface SecretOwner {
   purpose: string
 }
 
-const batch = 200
+/** `reload` reads the key file again, as strictly as at the start; without it the ring stays what it is. */
+export interface VaultKeys {
+  ring: KeyRing
+  reload?(): KeyRing
+}
 
-export function createVault(ring: KeyRing): Vault {
-  const macKey = Buffer.from(hkdfSync('sha256', ring.first.bytes, '', 'quayside mac', 32))
-  const mac = (label: string, text: string) => createHmac('sha256', macKey).update(`${label}\0${text}`).digest('hex')
+/** Throws AppError invalid when something is sealed under a key that is not on the ring, naming it. */
+export async function openVault(db: Db, keys: VaultKeys): Promise<Vault> {
+  const ring = createRing(keys)
+  const sealing = await ensureSealing(db, ring.now().current.id)
+  await refuseMissingKeys(db, ring)
+  if ((await markKeyRows(db)).length === 0) await makeMarkKey(db, ring.key(sealing), 1)
+  const reveals = createRevealCounter()
+  let markKeys: MarkKeys = new Map()
+  let compromised = new Set<string>()
+  const load = async (db: Db) => {
+    markKeys = await loadMarkKeys(db, ring.key)
+    compromised = new Set(
+      (await db.selectFrom('ring_key').select('id').where('compromised_at', 'is not', null).execute()).map(({ id }) => id)
+    )
+  }
+  await load(db)
 
   return {
-    mac,
-    verifyMac(label, text, given) {
-      const expected = Buffer.from(mac(label, text))
-      const presented = Buffer.from(given)
-      return presented.length === expected.length && timingSafeEqual(presented, expected)
-    },
-    fingerprint: plaintext => mac('fingerprint', plaintext).slice(0, 12),
+    ring,
+    mac: (label, text) => mark(markKeys, label, text),
+    verifyMac: (label, text, given) => verifiesMark(markKeys, label, text, given),
+    // The first key for ever: a token is recognised by its fingerprint, and cannot be guessed even by whoever has that key.
+    fingerprint: plaintext => mark(markKeys, 'fingerprint', plaintext, 1).slice('v1:'.length, 'v1:'.length + 12),
 
-    async put(db, { organizationId, installationId, purpose }, plaintext) {
-      const id = newId('sec')
-      const row = { id, organization_id: organizationId, installation_id: installationId, purpose, version: 1 }
-      await db
-        .insertInto('secret')
-        .values({
-          ...row,
-          envelope: seal(ring, plaintext, aadOf(row)),
-          key_id: ring.current.id,
-          created_at: Date.now(),
-          erased_at: null,
-          exposed_at: null
-        })
-        .execute()
-      return id
+    isRingMark(label, text, given) {
+      const fits = () => [...ring.now().keys.values()].some(key => !compromised.has(key.id) && sameText(given, ringMark(key, label, text)))
+      return fits() || (ring.reloadNow() && fits())
+    },
+
+    async refresh(db) {
+      const changed = ring.reload()
+      await load(db)
+      return changed
+    },
+
+    flush: reveals.flush,
+
+    async put(db, owner, plaintext) {
+      // The look at the key that seals must hold until the row is there.
+      if (!db.isTransaction) return await db.transaction().execute(async trx => await putIn(trx, ring, owner, plaintext))
+      return await putIn(db, ring, owner, plaintext)
     },
 
     async reveal(db, secretId, purpose) {
       const row = await db.selectFrom('secret').selectAll().where('id', '=', secretId).where('purpose', '=', purpose).executeTakeFirst()
       if (!row || row.erased_at !== null) throw new AppError('not_found', `The secret ${secretId} is not in the vault any more.`)
-      return open(ring, row.envelope, aadOf(row))
+      const plaintext = openRow(ring.key, row)
+      reveals.count(row)
+      return plaintext
     },
 
     async erase(db, secretId) {
-      await db
-        .updateTable('secret')
-        .set({ envelope: '', erased_at: Date.now() })
-        .where('id', '=', secretId)
-        .where('erased_at', 'is', null)
-        .execute()
+      await db.updateTable('secret').set(erased()).where('id', '=', secretId).where('erased_at', 'is', null).execute()
     },
 
     async eraseAll(db, installationId) {
       const { numUpdatedRows } = await db
         .updateTable('secret')
-        .set({ envelope: '', erased_at: Date.now() })
+        .set(erased())
         .where('installation_id', '=', installationId)
         .where('erased_at', 'is', null)
         .executeTakeFirst()
@@ -105,42 +130,34 @@ export function createVault(ring: KeyRing): Vault {
         .execute()
       for (const { id, exposed_at: exposedAt } of rows) states.set(id, exposedAt === null ? 'kept' : 'exposed')
       return states
-    },
-
-    async rewrapAll(db, onProgress) {
-      let done = 0
-      for (let after = ''; ; ) {
-        const rows = await db
-          .selectFrom('secret')
-          .selectAll()
-          .where('id', '>', after)
-          .where('key_id', '!=', ring.current.id)
-          .where('erased_at', 'is', null)
-          .orderBy('id')
-          .limit(batch)
-          .execute()
-        if (rows.length === 0) return done
-        await db.transaction().execute(async trx => {
-          for (const row of rows) {
-            const envelope = rewrap(ring, row.envelope, aadOf(row))
-            // An erase that came between must win: its envelope is gone, so nothing matches.
-            await trx
-              .updateTable('secret')
-              .set({ envelope, key_id: ring.current.id })
-              .where('id', '=', row.id)
-              .where('envelope', '=', row.envelope)
-              .execute()
-          }
-        })
-        done += rows.length
-        after = rows.at(-1)?.id ?? after
-        onProgress?.(done)
-      }
     }
   }
 }
 
-/** The key's id is bound by the envelope's own wrapping, so that a rewrap does not have to touch the ciphertext. */
-function aadOf(row: Pick<Row<'secret'>, 'id' | 'organization_id' | 'installation_id' | 'purpose' | 'version'>): string {
-  return JSON.stringify(['secret', row.organization_id, row.installation_id, row.id, row.purpose, row.version])
+async function putIn(trx: Db, ring: Ring, { organizationId, installationId, purpose }: SecretOwner, plaintext: string): Promise<string> {
+  const key = ring.key(await sealingKey(trx))
+  const id = newId('sec')
+  const row = { id, organization_id: organizationId, installation_id: installationId, purpose, version: 1 }
+  await trx
+    .insertInto('secret')
+    .values({
+      ...row,
+      envelope: seal(key, plaintext, aadOf(row)),
+      key_id: key.id,
+      created_at: Date.now(),
+      erased_at: null,
+      exposed_at: null
+    })
+    .execute()
+  return id
+}
+
+/** It hangs on no key any more, and nobody has to replace it. */
+function erased() {
+  return { envelope: '', key_id: '', exposed_at: null, erased_at: Date.now() }
+}
+
+function sameText(one: string, other: string): boolean {
+  const [a, b] = [Buffer.from(one), Buffer.from(other)]
+  return a.length === b.length && timingSafeEqual(a, b)
 }

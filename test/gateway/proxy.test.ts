@@ -40,7 +40,7 @@ forEachDatabase(open => {
 
   beforeAll(async () => {
     database = await open()
-    deps = credentialDeps(sandbox, database)
+    deps = await credentialDeps(sandbox, database)
     blog = await connectBlog(sandbox, database, deps)
     principal = await keyFor(blog, allScopes)
   })

@@ -20,8 +20,8 @@ import { adminLife, createSession } from '../../server/identity/session.ts'
 import { insertToken } from '../../server/installations/token.ts'
 import { sessionCookieValue } from '../../server/http/console/login.ts'
 import { createLog } from '../../server/log.ts'
-import { generateKeyRing, parseKeyRing } from '../../server/vault/cipher.ts'
-import { createVault, type Vault } from '../../server/vault/vault.ts'
+import { generateKeyRing, type KeyRing, parseKeyRing } from '../../server/vault/cipher.ts'
+import { openVault, type Vault } from '../../server/vault/vault.ts'
 import { recordDeliveries } from '../../server/webhooks/delivery.ts'
 import { appsOf, appUid } from '../support/connected.ts'
 import { makeToken } from '../support/contentstack.ts'
@@ -37,6 +37,7 @@ export interface House {
   database: Database
   db: Db
   vault: Vault
+  keyRing: KeyRing
   /** What the server has written down so far. */
   log(): string
   harbour: Tenant
@@ -113,7 +114,7 @@ export async function openHouse(
     { background: false }
   )
   const database = await openDatabase(fresh.url)
-  const vault = createVault(keyRing)
+  const vault = await openVault(database.db, { ring: keyRing })
   const tenant = (apiKey: string, organizationUid: string, stackAdmin: User, editor: User) =>
     openTenant(database.db, vault, sandbox, { apiKey, organizationUid, stackAdmin, editor })
   return {
@@ -122,6 +123,7 @@ export async function openHouse(
     database,
     db: database.db,
     vault,
+    keyRing,
     log: () => lines.join(''),
     harbour: await tenant(blogApiKey, harbourPublishing, ada, edda),
     shore: await tenant(shopApiKey, secondShore, sara, sven),

@@ -2,7 +2,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { markOf } from '../../server/http/operator/operator.ts'
 import { generateKeyRing, parseKeyRing } from '../../server/vault/cipher.ts'
-import { createVault } from '../../server/vault/vault.ts'
 import { type House, openHouse } from './house.ts'
 
 describe.each(['sqlite', 'postgres'] as const)('the operator’s door on %s', dialect => {
@@ -33,7 +32,7 @@ describe.each(['sqlite', 'postgres'] as const)('the operator’s door on %s', di
   })
 
   /** `marked` is what the mark was made for, `sent` what goes over the wire. */
-  function send(marked: Command, sent: Partial<Command> = {}, vault = house.vault, headers: Record<string, string> = {}) {
+  function send(marked: Command, sent: Partial<Command> = {}, key = house.keyRing.current, headers: Record<string, string> = {}) {
     const { method, path, body, sentAt, word, actor } = { ...marked, ...sent }
     return house.ask(path, {
       method,
@@ -41,7 +40,7 @@ describe.each(['sqlite', 'postgres'] as const)('the operator’s door on %s', di
         'x-quayside-actor': actor,
         'x-quayside-sent-at': String(sentAt),
         'x-quayside-word': word,
-        'x-quayside-mark': markOf(vault, marked),
+        'x-quayside-mark': markOf(key, marked),
         ...headers
       },
       ...(body === '' ? {} : { json: body })
@@ -92,11 +91,11 @@ describe.each(['sqlite', 'postgres'] as const)('the operator’s door on %s', di
     ['a mark that is no hex', { 'x-quayside-mark': 'ü'.repeat(32) }],
     ['a session of the console', { 'x-quayside-mark': '', cookie: '__Host-quayside=x' }]
   ])('refuses %s', async (_case, headers) => {
-    expect((await send(command(), {}, house.vault, headers)).status).toBe(401)
+    expect((await send(command(), {}, house.keyRing.current, headers)).status).toBe(401)
   })
 
   it('refuses the mark of another key ring', async () => {
-    expect((await send(command(), {}, createVault(parseKeyRing(generateKeyRing())))).status).toBe(401)
+    expect((await send(command(), {}, parseKeyRing(generateKeyRing()).current)).status).toBe(401)
   })
 
   it.each([
@@ -123,6 +122,6 @@ describe.each(['sqlite', 'postgres'] as const)('the operator’s door on %s', di
   it('leaves no mark in the log', async () => {
     const marked = command()
     await send(marked, { actor: 'x' })
-    expect(house.log()).not.toContain(markOf(house.vault, marked))
+    expect(house.log()).not.toContain(markOf(house.keyRing.current, marked))
   })
 })

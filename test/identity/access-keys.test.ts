@@ -10,10 +10,10 @@ import {
   revokeAccessKey
 } from '../../server/identity/access-keys.ts'
 import type { KeyScope } from '../../server/identity/principal.ts'
-import { generateKeyRing, parseKeyRing } from '../../server/vault/cipher.ts'
-import { createVault, type Vault } from '../../server/vault/vault.ts'
+import type { Vault } from '../../server/vault/vault.ts'
 import { forEachDatabase } from '../support/databases.ts'
 import { insertInstallation } from '../support/rows.ts'
+import { testVault } from '../support/vault.ts'
 
 const actor = { kind: 'admin' as const, id: 'https://idp#1', name: 'Ada Admin' }
 const day = 24 * 60 * 60_000
@@ -26,7 +26,7 @@ forEachDatabase(open => {
 
   beforeAll(async () => {
     database = await open()
-    deps = { vault: createVault(parseKeyRing(generateKeyRing())) }
+    deps = { vault: await testVault(database.db) }
     installation = await insertInstallation(database.db)
   })
 

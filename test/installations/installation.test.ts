@@ -16,12 +16,10 @@ import {
   uninstall
 } from '../../server/installations/installation.ts'
 import { enqueue, holdOf } from '../../server/jobs/queue.ts'
-import { generateKeyRing, parseKeyRing } from '../../server/vault/cipher.ts'
-import { createVault } from '../../server/vault/vault.ts'
+import type { Vault } from '../../server/vault/vault.ts'
 import { forEachDatabase } from '../support/databases.ts'
+import { testVault } from '../support/vault.ts'
 
-const vault = createVault(parseKeyRing(generateKeyRing()))
-const deps = { vault }
 const facts = (
   changes: Partial<{ installationUid: string; organizationUid: string; stackApiKey: string; appUid: string; region: string }> = {}
 ) => ({
@@ -37,13 +35,18 @@ const harbour = { region: 'eu', organizationUid: 'orgA', name: 'Harbour' }
 
 forEachDatabase(open => {
   let database: Database
+  let vault: Vault
+  let deps: { vault: Vault }
   beforeAll(async () => {
     database = await open()
+    vault = await testVault(database.db)
+    deps = { vault }
   })
   beforeEach(async () => {
     for (const table of [
       'job',
       'job_hold',
+      'alert',
       'management_token',
       'grant_flow',
       'secret',

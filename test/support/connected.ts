@@ -10,10 +10,9 @@ import { createBudget } from '../../server/installations/budget.ts'
 import type { CredentialDeps } from '../../server/installations/credentials.ts'
 import { insertToken } from '../../server/installations/token.ts'
 import { silentLog } from '../../server/log.ts'
-import { generateKeyRing, parseKeyRing } from '../../server/vault/cipher.ts'
-import { createVault } from '../../server/vault/vault.ts'
 import { insertInstallation, insertOrganization } from './rows.ts'
 import { ask, logIn } from './sandbox.ts'
+import { testVault } from './vault.ts'
 
 export interface Connected {
   installation: Row<'installation'>
@@ -30,8 +29,8 @@ export function appsOf(sandbox: Sandbox, appUidThere = appUid): AppCredentials[]
   return [{ region, appUid: appUidThere, clientId: 'client', clientSecret: 'client-secret', webhookSecret: 'lifecycle-header-secret' }]
 }
 
-export function credentialDeps(sandbox: Sandbox, database: Database): CredentialDeps {
-  return { vault: createVault(parseKeyRing(generateKeyRing())), apps: appsOf(sandbox), budget: createBudget(database), log: silentLog }
+export async function credentialDeps(sandbox: Sandbox, database: Database): Promise<CredentialDeps> {
+  return { vault: await testVault(database.db), apps: appsOf(sandbox), budget: createBudget(database), publicUrl: 'http://127.0.0.1:9', log: silentLog }
 }
 
 /** Connects the built-in blog, with a token that may write in `main`. */

@@ -13,10 +13,9 @@ import { finishGrant, type GrantDeps, type GrantStart, openGrant, startGrant } f
 import { activateInstallation, claimOrganizations, type Installation } from '../../server/installations/installation.ts'
 import { createWorker } from '../../server/jobs/worker.ts'
 import { silentLog } from '../../server/log.ts'
-import { generateKeyRing, parseKeyRing } from '../../server/vault/cipher.ts'
-import { createVault } from '../../server/vault/vault.ts'
 import { credentialsOf } from './contentstack.ts'
 import { ask, installApp, logIn, registerApp, startSandbox } from './sandbox.ts'
+import { testVault } from './vault.ts'
 
 export const publicUrl = 'http://127.0.0.1:9'
 export const adaAsActor: Actor = { kind: 'extension', id: ada.uid, name: 'Ada Admin' }
@@ -49,7 +48,7 @@ export async function installedOn(database: Database, sandbox: Sandbox, override
   const app = credentialsOf(sandbox, await registerApp(sandbox, { oauth: { redirect_uris: redirects } }))
   const installationUid = await installApp(sandbox, await logIn(sandbox, ada), app.appUid, blogApiKey)
   const deps = {
-    vault: createVault(parseKeyRing(generateKeyRing())),
+    vault: overrides.vault ?? (await testVault(db)),
     apps: [app],
     publicUrl,
     budget: createBudget(database),

@@ -42,7 +42,7 @@ export interface WebhookStage {
 
 export async function openWebhookStage(database: Database): Promise<WebhookStage> {
   const sandbox = await startSandbox()
-  const deps = credentialDeps(sandbox, database)
+  const deps = await credentialDeps(sandbox, database)
   const blog = await connectBlog(sandbox, database, deps)
   const answers: number[] = []
   const door = createServer((request, response) => {

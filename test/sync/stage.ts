@@ -55,7 +55,7 @@ export async function openStage(database: Database, options: SandboxOptions = {}
   // Limits that slow nothing down and say so in their headers: our own budget follows those.
   const sandbox = await startSandbox({ limits: { read: 100_000, write: 100_000, bulk: 100_000 }, ...options })
   const folder = await mkdtemp(join(tmpdir(), 'quayside-sync-'))
-  const credentials = credentialDeps(sandbox, database)
+  const credentials = await credentialDeps(sandbox, database)
   const connected = await connectBlog(sandbox, database, credentials)
   const { installation } = connected
   const deps: SyncJobDeps = {

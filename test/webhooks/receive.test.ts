@@ -5,13 +5,12 @@ import { signBody } from '../../sandbox/webhooks/sign.ts'
 import type { Database } from '../../server/database/database.ts'
 import type { Row } from '../../server/database/schema.ts'
 import { isAppError } from '../../server/errors.ts'
-import { createVault } from '../../server/vault/vault.ts'
-import { generateKeyRing, parseKeyRing } from '../../server/vault/cipher.ts'
 import { receiveContent, type ReceiveDeps, receiveLifecycle } from '../../server/webhooks/receive.ts'
 import { appsOf, appUid } from '../support/connected.ts'
 import { forEachDatabase } from '../support/databases.ts'
 import { insertInstallation, insertOrganization } from '../support/rows.ts'
 import { startSandbox } from '../support/sandbox.ts'
+import { testVault } from '../support/vault.ts'
 
 const minute = 60_000
 const headerSecret = 'header-secret-of-this-installation'
@@ -42,7 +41,7 @@ forEachDatabase(open => {
 
   beforeAll(async () => {
     database = await open()
-    deps = { apps: appsOf(sandbox), vault: createVault(parseKeyRing(generateKeyRing())) }
+    deps = { apps: appsOf(sandbox), vault: await testVault(database.db) }
   })
   beforeEach(async () => {
     installation = await listeningInstallation()

@@ -2,5 +2,7 @@
 import type { Migration } from './migration.ts'
 import { firstTables } from './0001-first-tables.ts'
 import { custodyLife } from './0002-custody-life.ts'
+import { ringKeys } from './0003-ring-keys.ts'
+import { erasures } from './0004-erasures.ts'
 
-export const migrations: Migration[] = [firstTables, custodyLife]
+export const migrations: Migration[] = [firstTables, custodyLife, ringKeys, erasures]

@@ -161,5 +161,6 @@ function sayRefusal(log: Log, request: Request, response: Response, thrown: unkn
 }
 
 function cookie(https: boolean, maxAge?: number): CookieOptions {
-  return { httpOnly: true, secure: https, sameSite: 'lax', path: '/', ...(maxAge === undefined ? {} : { maxAge }) }
+  // As it is: marks have a colon, which a cookie may hold and cookieOf does not decode.
+  return { encode: String, httpOnly: true, secure: https, sameSite: 'lax', path: '/', ...(maxAge === undefined ? {} : { maxAge }) }
 }

@@ -2,17 +2,25 @@
 // method, path, body, time and a random word, so that nothing secret travels and nothing can be sent again: within its minute a mark
 // is remembered (by this process), afterwards it is too old.
 import express, { type Request, Router } from 'express'
-import { timingSafeEqual } from 'node:crypto'
 import type { Actor } from '../../audit/audit.ts'
 import { AppError } from '../../errors.ts'
+import { type RingKey, ringMark } from '../../vault/cipher.ts'
 import type { Vault } from '../../vault/vault.ts'
 import type { AccessKey, CreatedKey, Installation, NewKey as NewKeyShape } from '../contract/stack.ts'
 import { NewKey } from '../contract/stack.ts'
 import { bodyOf, clientOf, limitOf, paramOf } from '../guards.ts'
+import { type AuditDoor, auditRoutes } from './audit.ts'
+import { type DoctorServices, doctorRoutes } from './doctor.ts'
+import { installationRoutes, type OperatorInstallations } from './installations.ts'
+import { type OrganizationDoor, organizationRoutes } from './organizations.ts'
+import { type OperatorVault, vaultRoutes } from './vault.ts'
+import { tokenRoutes, type TokenServices } from './tokens.ts'
 
 export interface OperatorServices {
   vault: Vault
-  operator: {
+  operator: OperatorVault & OperatorInstallations & DoctorServices & TokenServices & {
+    audit: AuditDoor
+    organizations: OrganizationDoor
     installations(): Promise<Installation[]>
     keys(): Promise<AccessKey[]>
     createKey(installationId: string, actor: Actor, key: NewKeyShape): Promise<CreatedKey>
@@ -22,12 +30,26 @@ export interface OperatorServices {
 
 const freshMs = 60_000
 
-/** What the command sends as `x-quayside-mark`; the door computes the same. `sentAt` in milliseconds, `word` never used before. */
-export function markOf(
-  vault: Pick<Vault, 'mac'>,
-  asked: { method: string; path: string; body: string; sentAt: number; word: string; actor: string }
-): string {
-  return vault.mac('operator-door', JSON.stringify([asked.method, asked.path, asked.body, asked.sentAt, asked.word, asked.actor]))
+interface Asked {
+  method: string
+  path: string
+  body: string
+  /** Milliseconds. */
+  sentAt: number
+  /** Never used before. */
+  word: string
+  actor: string
+}
+
+const label = 'operator-door'
+
+/** What the command sends as `x-quayside-mark`, under its current key; the door takes it under any key of its own ring. */
+export function markOf(key: RingKey, asked: Asked): string {
+  return ringMark(key, label, textOf(asked))
+}
+
+function textOf({ method, path, body, sentAt, word, actor }: Asked): string {
+  return JSON.stringify([method, path, body, sentAt, word, actor])
 }
 
 export function operatorRoutes({ vault, operator }: OperatorServices): Router {
@@ -40,11 +62,10 @@ export function operatorRoutes({ vault, operator }: OperatorServices): Router {
     const sentAt = Number(request.headers['x-quayside-sent-at'])
     const word = headerOf(request, 'x-quayside-word')
     const { method, originalUrl: path } = request
-    const mark = markOf(vault, { method, path, body, sentAt, word, actor: actorName(request) })
-    const [expected, given] = [Buffer.from(mark), Buffer.from(headerOf(request, 'x-quayside-mark'))]
-    const fits = given.length === expected.length && timingSafeEqual(given, expected)
+    const text = textOf({ method, path, body, sentAt, word, actor: actorName(request) })
+    const fits = vault.isRingMark(label, text, headerOf(request, 'x-quayside-mark'))
     const now = Date.now()
-    if (!fits || !(Math.abs(now - sentAt) < freshMs) || !isFirst(mark, now)) {
+    if (!fits || !(Math.abs(now - sentAt) < freshMs) || !isFirst(`${sentAt} ${word}`, now)) {
       // Only refusals count, so that a stranger cannot keep the operator's commands out.
       await countRefusal(clientOf(request))
       throw new AppError(
@@ -57,11 +78,17 @@ export function operatorRoutes({ vault, operator }: OperatorServices): Router {
     next()
   })
 
+  router.use(doctorRoutes(operator))
+  router.use(tokenRoutes(operator))
+  router.use('/vault', vaultRoutes(operator, actorOf))
   router.get('/installations', async (_request, response) => void response.json(await operator.installations()))
   router.get('/keys', async (_request, response) => void response.json(await operator.keys()))
   router.post('/installations/:installationId/keys', async (request, response) => {
     response.status(201).json(await operator.createKey(paramOf(request, 'installationId'), actorOf(request), bodyOf(request, NewKey)))
   })
+  router.use('/audit', auditRoutes(operator.audit))
+  router.use('/organizations', organizationRoutes(operator.organizations, actorOf))
+  router.use('/installations/:installationId', installationRoutes(operator, actorOf))
   router.delete(
     '/keys/:keyId',
     async (request, response) => void response.json(await operator.revokeKey(actorOf(request), paramOf(request, 'keyId')))
@@ -70,15 +97,15 @@ export function operatorRoutes({ vault, operator }: OperatorServices): Router {
 }
 
 /** Remembers what fitted for as long as it would fit again: from a minute before its time to a minute after. */
-function firstTimes(): (mark: string, now: number) => boolean {
+function firstTimes(): (sent: string, now: number) => boolean {
   const until = new Map<string, number>()
-  return (mark, now) => {
+  return (sent, now) => {
     for (const [old, end] of until) {
       if (end > now) break
       until.delete(old)
     }
-    if (until.has(mark)) return false
-    until.set(mark, now + 2 * freshMs)
+    if (until.has(sent)) return false
+    until.set(sent, now + 2 * freshMs)
     return true
   }
 }

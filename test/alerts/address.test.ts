@@ -108,6 +108,7 @@ describe('a URL', () => {
     ['an empty password', 'https://:@example.com/'],
     ['a host that is a user', 'https://hooks.slack.com@evil.example/'],
     ['a backslash for a slash', 'https:\\\\example.com\\hook'],
+    ['a backslash in its path', 'https://example.com\\hook'],
     ['a backslash before an @', 'https://hooks.slack.com\\@evil.example/'],
     ['a line feed', 'https://exam\nple.com/'],
     ['another header', 'https://example.com/\r\nHost: evil.example'],

@@ -10,7 +10,7 @@ import { findAccessKey, listAccessKeys } from '../identity/access-keys.ts'
 import { admitAppToken } from '../identity/app-token.ts'
 import { actorOf } from '../identity/principal.ts'
 import { isStackAdmin } from '../installations/admins.ts'
-import { appOf, finishInstall } from '../installations/install.ts'
+import { configPage, finishInstall } from '../installations/install.ts'
 import { finishGrant, grantById, openGrant } from '../installations/grant.ts'
 import {
   activateInstallation,
@@ -25,6 +25,7 @@ import { listRuns, listSyncs } from '../sync/views.ts'
 import { listDeliveries } from '../webhooks/delivery.ts'
 import { receiveContent, receiveLifecycle } from '../webhooks/receive.ts'
 import type { Deps } from './deps.ts'
+import { eraseOrganization, previewErasure } from './erase.ts'
 import { operatorServices } from './operator-services.ts'
 import { installationViews, stackServices } from './stack-services.ts'
 
@@ -109,7 +110,7 @@ function extensionServices(deps: Deps): Pick<Services, 'proveAppToken' | 'isStac
   }
 }
 
-function consoleServices(deps: Deps): Pick<Services, 'organizationsNamed' | 'organizationOf' | 'lists'> {
+function consoleServices(deps: Deps): Pick<Services, 'organizationsNamed' | 'organizationOf' | 'erasure' | 'lists'> {
   const { db } = deps
   const listed = ({ organizationIds, installationId, before }: ListAsked) => ({ organizationIds, installationId, before, limit: pageSize })
   return {
@@ -119,6 +120,14 @@ function consoleServices(deps: Deps): Pick<Services, 'organizationsNamed' | 'org
         : await db.selectFrom('organization').select(['id', 'name']).where('id', 'in', ids).orderBy('name').execute()
     },
     organizationOf: async (organizationIds, id) => (await getInstallation(db, organizationIds, id)).organization_id,
+    erasure: {
+      preview: id => previewErasure(db, id),
+      async erase(organizationId, actor, { name, leaveTokens = false }) {
+        const erasing = await eraseOrganization(db, deps, { organizationId, name, leaveTokens, actor })
+        if (!erasing.done) throw new RangeError('an erasing without an end of time has not ended')
+        return erasing.receipt
+      }
+    },
     lists: {
       async installations(asked) {
         const rows = await listInstallations(db, listed(asked))
@@ -131,11 +140,6 @@ function consoleServices(deps: Deps): Pick<Services, 'organizationsNamed' | 'org
       audit: async asked => listOf(await listAudit(db, listed(asked)), presentAuditEvent)
     }
   }
-}
-
-/** https://www.contentstack.com/docs/developers/apis/marketplace-api#install-an-app: where the platform itself sends people. */
-function configPage(deps: Deps, installation: Installation): string {
-  return `${appOf(deps.apps, installation).region.application}/installed-apps/${installation.installation_uid}/stacks/${installation.stack_api_key}/config`
 }
 
 function nameOf(installation: Installation): string {

@@ -3,21 +3,25 @@
 // Refusals of strangers are logged, not chained (security.md, Vault and audit).
 //
 // What is recorded, all of it, in one style: <object>.<verb in the present>.
-//   installation.activate | uninstall
+//   installation.activate | uninstall | export (without secrets) | adopt (what an earlier one, or another server, had)
 //   grant.start | authorize | refuse (another person or organization came back) | fail | revoke | stand (it could not be revoked)
-//   token.intend (the name is recorded before it is minted) | mint | activate | die (Contentstack refuses it) | delete
-//   webhook.register | enable (somebody had disabled it)
-//   connection.create
+//   token.intend | mint | activate | expire | retire | reject | die | orphan | end: one for each step (installations/transitions.ts)
+//   webhook.register | enable (somebody had disabled it) | renew (its header secret was exposed) | remove
+//   connection.create | secrets (all of them anew)
+//   recipient.add | remove (who else is told)
 //   sync.create | pause | resume
 //   run.start (by a person) | cancel
 //   key.create | revoke
 //   person.login
+//   vault.rewrap (begun, and ended: all stands under another key) | compromise (a key that sealed became known to others)
+//   organization.erase (begun, and done: what stood before it is erased)
 import { sql } from 'kysely'
 import { type Db, dialectOf } from '../database/database.ts'
 import { newId } from '../database/id.ts'
 import type { Row } from '../database/schema.ts'
-import type { Log } from '../log.ts'
-import type { Vault } from '../vault/vault.ts'
+import { coveredText, type Marks } from './chain.ts'
+
+export { verifyAudit } from './verify.ts'
 
 export interface Actor {
   kind: Row<'audit_event'>['actor_kind']
@@ -26,15 +30,18 @@ export interface Actor {
 }
 
 export type AuditAction =
-  | `installation.${'activate' | 'uninstall'}`
+  | `installation.${'activate' | 'uninstall' | 'export' | 'adopt'}`
   | `grant.${'start' | 'authorize' | 'refuse' | 'fail' | 'revoke' | 'stand'}`
-  | `token.${'intend' | 'mint' | 'activate' | 'die' | 'delete'}`
-  | `webhook.${'register' | 'enable'}`
-  | 'connection.create'
+  | `token.${'intend' | 'mint' | 'activate' | 'expire' | 'retire' | 'reject' | 'die' | 'orphan' | 'end'}`
+  | `webhook.${'register' | 'enable' | 'renew' | 'remove'}`
+  | `connection.${'create' | 'secrets'}`
+  | `recipient.${'add' | 'remove'}`
   | `sync.${'create' | 'pause' | 'resume'}`
   | `run.${'start' | 'cancel'}`
   | `key.${'create' | 'revoke'}`
   | 'person.login'
+  | `vault.${'rewrap' | 'compromise'}`
+  | 'organization.erase'
 
 export interface NewAuditEvent {
   organizationId: string
@@ -47,26 +54,21 @@ export interface NewAuditEvent {
   detail?: Record<string, unknown>
 }
 
-type Marks = Pick<Vault, 'mac'>
+export interface Head {
+  /** 0 of an empty chain. */
+  seq: number
+  mac: string
+}
 
 /** Call it inside the act's transaction, as its last statement. Without one it opens its own: the lock must outlive the insert. */
-export async function appendAudit(trx: Db, vault: Marks, event: NewAuditEvent): Promise<void> {
+export async function appendAudit(trx: Db, vault: Pick<Marks, 'mac'>, event: NewAuditEvent): Promise<void> {
   if (!trx.isTransaction) return await trx.transaction().execute(async own => await appendAudit(own, vault, event))
-  // SQLite has one writer at a time; PostgreSQL needs telling that heads of one organization follow each other.
-  if (dialectOf(trx) === 'postgres')
-    await sql`select pg_advisory_xact_lock(hashtextextended(${`audit ${event.organizationId}`}, 0))`.execute(trx)
-  const head = await trx
-    .selectFrom('audit_event')
-    .select(['seq', 'mac'])
-    .where('organization_id', '=', event.organizationId)
-    .orderBy('seq', 'desc')
-    .limit(1)
-    .executeTakeFirst()
+  const head = await lockedHead(trx, event.organizationId)
   const row: Omit<Row<'audit_event'>, 'mac' | 'erased_at'> = {
     id: newId('aud'),
     organization_id: event.organizationId,
     installation_id: event.installationId ?? null,
-    seq: (head?.seq ?? 0) + 1,
+    seq: head.seq + 1,
     at: Date.now(),
     actor_kind: event.actor.kind,
     actor_id: event.actor.id,
@@ -76,63 +78,24 @@ export async function appendAudit(trx: Db, vault: Marks, event: NewAuditEvent): 
     object_id: event.object.id,
     object_name: event.object.name,
     detail_json: JSON.stringify(event.detail ?? {}),
-    previous_mac: head?.mac ?? ''
+    previous_mac: head.mac
   }
   await trx
     .insertInto('audit_event')
-    .values({ ...row, mac: macOf(vault, row), erased_at: null })
+    .values({ ...row, mac: vault.mac('audit', coveredText(row)), erased_at: null })
     .execute()
 }
 
-export type Verdict = { ok: true; count: number; head: string } | { ok: false; seq: number; reason: string }
-
-/**
- * Walks one organization's chain. `anchor` is a head noted outside the database earlier: without it, a chain cut at its end cannot
- * be told from a shorter one.
- */
-export async function verifyAudit(db: Db, vault: Marks, organizationId: string, anchor?: { seq: number; mac: string }): Promise<Verdict> {
-  let previous = ''
-  let seq = 0
-  for (;;) {
-    const rows = await db
-      .selectFrom('audit_event')
-      .selectAll()
-      .where('organization_id', '=', organizationId)
-      .where('seq', '>', seq)
-      .orderBy('seq')
-      .limit(500)
-      .execute()
-    for (const row of rows) {
-      const { mac, ...rest } = row
-      if (row.seq !== seq + 1) return { ok: false, seq: seq + 1, reason: 'an event is missing' }
-      if (row.previous_mac !== previous) return { ok: false, seq: row.seq, reason: 'it does not follow the event before it' }
-      if (macOf(vault, rest) !== mac) return { ok: false, seq: row.seq, reason: 'it was changed' }
-      if (anchor?.seq === row.seq && anchor.mac !== mac) return { ok: false, seq: row.seq, reason: 'the history up to here was rewritten' }
-      previous = mac
-      seq = row.seq
-    }
-    if (rows.length === 0) break
-  }
-  if (anchor && anchor.seq > seq) return { ok: false, seq: seq + 1, reason: 'the end of the history was cut off' }
-  return { ok: true, count: seq, head: previous }
+/** Nobody else appends to this chain until the caller's transaction ends. */
+export async function lockedHead(trx: Db, organizationId: string): Promise<Head> {
+  // SQLite has one writer at a time; PostgreSQL needs telling that heads of one organization follow each other.
+  if (dialectOf(trx) === 'postgres') await sql`select pg_advisory_xact_lock(hashtextextended(${`audit ${organizationId}`}, 0))`.execute(trx)
+  return await headOf(trx, organizationId)
 }
 
-/**
- * Writes every organization's head into the log, outside the database, where it can be given back to verifyAudit: what is cut off or
- * rewritten behind it shows. To be called now and then.
- */
-export async function anchorAudit(db: Db, log: Log): Promise<void> {
-  const heads = await db
-    .selectFrom('audit_event as head')
-    .select(['organization_id', 'seq', 'mac'])
-    .where('seq', '=', eb =>
-      eb
-        .selectFrom('audit_event')
-        .select(eb => eb.fn.max('seq').as('seq'))
-        .whereRef('audit_event.organization_id', '=', 'head.organization_id')
-    )
-    .execute()
-  for (const { organization_id: organizationId, seq, mac } of heads) log.info({ organizationId, seq, mac }, 'audit anchor')
+export async function headOf(db: Db, organizationId: string): Promise<Head> {
+  const query = db.selectFrom('audit_event').select(['seq', 'mac']).where('organization_id', '=', organizationId)
+  return (await query.orderBy('seq', 'desc').limit(1).executeTakeFirst()) ?? { seq: 0, mac: '' }
 }
 
 /** Newest first. `before` = the last id of the page before. */
@@ -153,27 +116,4 @@ export async function listAudit(
     .orderBy('audit_event.id', 'desc')
     .limit(asked.limit)
     .execute()
-}
-
-/** Every column but the mark itself, in a fixed order. */
-function macOf(vault: Marks, row: Omit<Row<'audit_event'>, 'mac' | 'erased_at'>): string {
-  return vault.mac(
-    'audit',
-    JSON.stringify([
-      row.id,
-      row.organization_id,
-      row.installation_id,
-      row.seq,
-      row.at,
-      row.actor_kind,
-      row.actor_id,
-      row.actor_name,
-      row.action,
-      row.object_kind,
-      row.object_id,
-      row.object_name,
-      row.detail_json,
-      row.previous_mac
-    ])
-  )
 }

@@ -65,6 +65,7 @@ export const actions = [
   'key.write',
   'delivery.read',
   'audit.read',
+  'organization.erase',
   'entry.status',
   'entry.sync'
 ] as const
@@ -95,7 +96,8 @@ const roleActions: Record<AdminRole, readonly Action[]> = {
 
 const editorActions: readonly Action[] = ['installation.read', 'entry.status', 'entry.sync']
 const unprovenActions: readonly Action[] = [...editorActions, 'grant.start']
-const stackAdminActions: readonly Action[] = actions.filter(action => action !== 'audit.read')
+/** One stack's admin has no say over the organization's other stacks. */
+const stackAdminActions: readonly Action[] = actions.filter(action => action !== 'audit.read' && action !== 'organization.erase')
 
 export function can(principal: Principal, action: Action, target: Target): boolean {
   switch (principal.kind) {

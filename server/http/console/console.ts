@@ -1,12 +1,13 @@
 // The door of the console: people of the operator's identity providers. Its guard: a session cookie, and for every change the
 // Origin of our own page. Lists reach as far as the person's roles; another organization's id is answered as if unknown.
 import express, { type Request, type Response, Router } from 'express'
+import type { Actor } from '../../audit/audit.ts'
 import { AppError } from '../../errors.ts'
-import { type Action, type AdminPrincipal, organizationsOf } from '../../identity/principal.ts'
+import { type Action, actorOf, type AdminPrincipal, can, organizationsOf } from '../../identity/principal.ts'
 import { readSession } from '../../identity/session.ts'
-import type { AuditEvent, Me } from '../contract/console.ts'
+import { type AuditEvent, EraseOrganization, type ErasurePreview, type ErasureReceipt, type Me } from '../contract/console.ts'
 import type { AccessKey, Delivery, Installation, List, Run, Sync } from '../contract/stack.ts'
-import { ownOriginOnly, paramOf, queryOf } from '../guards.ts'
+import { bodyOf, ownOriginOnly, paramOf, queryOf } from '../guards.ts'
 import { refusalOf, type StackServices, stackRoutes } from '../stack-routes.ts'
 import { type LoginServices, logOut, sessionTokenOf } from './login.ts'
 
@@ -21,6 +22,11 @@ export interface ConsoleServices extends LoginServices, StackServices {
   organizationsNamed(organizationIds: string[]): Promise<{ id: string; name: string }[]>
   /** AppError not_found for an installation of none of these organizations. */
   organizationOf(organizationIds: string[], installationId: string): Promise<string>
+  erasure: {
+    preview(organizationId: string): Promise<ErasurePreview>
+    /** All of it. */
+    erase(organizationId: string, actor: Actor, asked: EraseOrganization): Promise<ErasureReceipt>
+  }
   lists: {
     installations(asked: ListAsked): Promise<List<Installation>>
     syncs(asked: ListAsked & { state?: string | undefined }): Promise<List<Sync>>
@@ -80,6 +86,21 @@ export function consoleRoutes(services: ConsoleServices): Router {
   list('/deliveries', 'delivery.read', ['status'], (asked, filter) => lists.deliveries({ ...asked, status: filter('status') }))
   list('/keys', 'key.read', [], asked => lists.keys(asked))
   list('/audit', 'audit.read', [], asked => lists.audit(asked))
+
+  const erasable = (request: Request, response: Response): string => {
+    const principal = principalAt(response)
+    const organizationId = paramOf(request, 'organizationId')
+    if (!Object.hasOwn(principal.roles, organizationId)) throw new AppError('not_found', `There is no organization ${organizationId}`)
+    if (!can(principal, 'organization.erase', { organizationId })) throw refusalOf(principal)
+    return organizationId
+  }
+  router.get('/organizations/:organizationId/erase', async (request, response) => {
+    response.json(await services.erasure.preview(erasable(request, response)))
+  })
+  router.post('/organizations/:organizationId/erase', async (request, response) => {
+    const organizationId = erasable(request, response)
+    response.json(await services.erasure.erase(organizationId, actorOf(principalAt(response)), bodyOf(request, EraseOrganization)))
+  })
 
   router.use(
     '/installations/:installationId',

@@ -14,6 +14,8 @@ import { secretPurpose } from '../webhooks/receive.ts'
 import { registerKind } from '../webhooks/register.ts'
 import type { Deps } from './deps.ts'
 
+export type VaultDeps = Pick<Deps, 'db' | 'vault' | 'apps' | 'publicUrl' | 'log'>
+
 const renewKind = 'vault.renew-webhook'
 
 const remedies: Record<string, string> = {
@@ -22,8 +24,7 @@ const remedies: Record<string, string> = {
   [recipientPurpose]: 'Change the address or signing secret of the recipient, and enter it again.',
   [secretPurpose]: 'Made anew by Quayside as soon as the token works; nothing to do.',
   grant_access_token: 'Ends by itself within the hour.',
-  pkce_verifier: 'Ends by itself within minutes.',
-  mac_key: 'Made anew by Quayside; this one only verifies what it marked before.'
+  pkce_verifier: 'Ends by itself within minutes.'
 }
 
 export function remedyOf(purpose: string): string {
@@ -32,7 +33,7 @@ export function remedyOf(purpose: string): string {
 
 /** One alert for each installation, its webhook's secret made anew, one audit event. Repeating it tells nobody twice. */
 export async function tellExposed(
-  deps: Deps,
+  deps: VaultDeps,
   { compromised, actor }: { compromised: readonly string[]; actor: Actor },
   signal: AbortSignal
 ): Promise<void> {
@@ -83,7 +84,7 @@ async function exposedByInstallation(db: Db): Promise<Map<string, Exposed>> {
   return all
 }
 
-function alertOf(deps: Deps, installation: Installation, compromised: readonly string[], purposes: Map<string, number>) {
+function alertOf(deps: VaultDeps, installation: Installation, compromised: readonly string[], purposes: Map<string, number>) {
   const keys = compromised.map(id => `"${id}"`).join(', ')
   const todo = [...purposes].map(([purpose, count]) => `- ${count} x ${purpose}: ${remedyOf(purpose)}`)
   return {
@@ -101,7 +102,7 @@ function alertOf(deps: Deps, installation: Installation, compromised: readonly s
  * Payload { installationId, actor }, in the installation's own group: while its token is dead nobody could tell Contentstack the new
  * secret. What Contentstack sends under the old one until then is refused, and sent again by it (contentstack.md §7.5).
  */
-export function renewJob({ db, vault }: Deps): JobKind<{ installationId: string; actor: Actor }> {
+export function renewJob({ db, vault }: VaultDeps): JobKind<{ installationId: string; actor: Actor }> {
   return {
     kind: renewKind,
     lane: 'live',

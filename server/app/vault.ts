@@ -1,6 +1,5 @@
 // The vault's life in a running server: it learns what came into the key file, writes down what was opened, and moves everything to
 // another key as a job that survives whoever runs it.
-import { setImmediate as breathe } from 'node:timers/promises'
 import { type Actor, appendAudit } from '../audit/audit.ts'
 import type { Db } from '../database/database.ts'
 import { AppError } from '../errors.ts'
@@ -10,8 +9,7 @@ import type { JobKind } from '../jobs/job.ts'
 import { enqueue } from '../jobs/queue.ts'
 import { finishMove, type Move, moveAll, moveProgress, startMove } from '../vault/rewrap.ts'
 import { exposedSecrets, keysInUse, keyUses, organizationsElsewhere, refuseMissingKeys } from '../vault/status.ts'
-import type { Deps } from './deps.ts'
-import { remedyOf, renewJob, tellExposed } from './exposed.ts'
+import { remedyOf, renewJob, tellExposed, type VaultDeps } from './exposed.ts'
 
 const rewrapKind = 'vault.rewrap'
 const refreshMs = 30_000
@@ -19,7 +17,7 @@ const flushMs = 60_000
 const mostExposed = 1_000
 
 /** The file is read again and reveals are written down, now and then, until it is stopped. */
-export function keepVault({ db, vault, log }: Pick<Deps, 'db' | 'vault' | 'log'>): { stop(): Promise<void> } {
+export function keepVault({ db, vault, log }: VaultDeps): { stop(): Promise<void> } {
   const failed = (what: string) => (error: unknown) => log.error({ error }, what)
   const refresh = async () => {
     if (await vault.refresh(db)) await refuseMissingKeys(db, vault.ring)
@@ -45,7 +43,7 @@ interface RewrapJob extends Move {
   actor: Actor
 }
 
-export function vaultJobs(deps: Deps): JobKind[] {
+export function vaultJobs(deps: VaultDeps): JobKind[] {
   const { db, vault } = deps
   const rewrap: JobKind<RewrapJob> = {
     kind: rewrapKind,
@@ -59,10 +57,7 @@ export function vaultJobs(deps: Deps): JobKind[] {
       }
       await startMove(db, vault, move)
       await vault.refresh(db)
-      const stuck = await moveAll(db, vault, move, async () => {
-        signal.throwIfAborted()
-        await breathe()
-      })
+      const stuck = await moveAll(db, vault, move, () => signal.throwIfAborted())
       if (move.compromised.length > 0) await tellExposed(deps, move, signal)
       const [first] = stuck
       if (first) return { cancel: `${stuck.length} secret(s) stay under their old key. ${first.message}` }
@@ -74,7 +69,7 @@ export function vaultJobs(deps: Deps): JobKind[] {
 }
 
 /** Once, though the job may be run again. */
-async function finish({ db, vault }: Deps, { keyId, organizationIds, actor }: RewrapJob): Promise<void> {
+async function finish({ db, vault }: VaultDeps, { keyId, organizationIds, actor }: RewrapJob): Promise<void> {
   await db.transaction().execute(async trx => {
     const left = await finishMove(trx)
     if (left.length > 0) await note(trx, vault, organizationIds, { actor, keyId, detail: { phase: 'end', left } })
@@ -83,7 +78,7 @@ async function finish({ db, vault }: Deps, { keyId, organizationIds, actor }: Re
 
 async function note(
   trx: Db,
-  vault: Deps['vault'],
+  vault: VaultDeps['vault'],
   organizationIds: readonly string[],
   { actor, keyId, detail }: { actor: Actor; keyId: string; detail: Record<string, unknown> }
 ): Promise<void> {
@@ -98,7 +93,7 @@ async function note(
   }
 }
 
-export function vaultServices(deps: Deps): OperatorVault {
+export function vaultServices(deps: VaultDeps): OperatorVault {
   const { db, vault } = deps
   return {
     async keyRing() {
@@ -126,8 +121,7 @@ export function vaultServices(deps: Deps): OperatorVault {
   }
 }
 
-async function startRewrap(deps: Deps, actor: Actor, { keyId, compromised = [] }: NewRewrap): Promise<Rewrap> {
-  const { db, vault } = deps
+async function startRewrap({ db, vault }: VaultDeps, actor: Actor, { keyId, compromised = [] }: NewRewrap): Promise<Rewrap> {
   await vault.refresh(db)
   await refuseMissingKeys(db, vault.ring)
   const { keys, current } = vault.ring.now()

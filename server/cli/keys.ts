@@ -105,16 +105,18 @@ async function start(asked: NewRewrap, ring: KeyRing, written: { file: KeyFile; 
 /** Shows how far it is until it ends. Throws AppError conflict when it ended early. */
 async function follow(started: Rewrap, ring: KeyRing): Promise<Rewrap> {
   let now = started
-  let shown = ''
+  let [shown, shownAt] = ['', 0]
   const terminal = process.stderr.isTTY
   const show = () => {
+    // A line that is not written over would fill a log.
+    if (!terminal && now.running && Date.now() - shownAt < 1_000) return
     const line = `${now.done} of ${now.total} secrets under ${now.keyId}${now.running && now.error ? ` (${now.error})` : ''}`
     if (line === shown) return
     process.stderr.write(terminal ? `\r\u001b[K${line}` : `${line}\n`)
-    shown = line
+    ;[shown, shownAt] = [line, Date.now()]
   }
   for (show(); now.running && now.jobId !== null; show()) {
-    await pause(terminal ? 200 : 1_000)
+    await pause(200)
     now = await askServer<Rewrap>('GET', `/vault/rewrap?job=${now.jobId}`, undefined, ring)
   }
   if (terminal) process.stderr.write('\n')

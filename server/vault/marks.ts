@@ -11,10 +11,11 @@ export type MarkKeys = ReadonlyMap<number, Buffer>
 const purpose = 'mac_key'
 const prefix = 'sec_mac_key_'
 
-/** Version 1 is made by whoever comes first. Throws like opening a row. */
-export async function loadMarkKeys(db: Db, keyOf: (id: string) => RingKey): Promise<MarkKeys> {
+/** Those `known`, which never change, and whatever is new. Throws like opening a row. */
+export async function loadMarkKeys(db: Db, keyOf: (id: string) => RingKey, known: MarkKeys): Promise<MarkKeys> {
   const rows = await markKeyRows(db)
-  return new Map(rows.map(row => [versionOf(row), Buffer.from(openRow(keyOf, row), 'base64url')]))
+  const isNew = (row: SecretRow) => !known.has(versionOf(row))
+  return new Map([...known, ...rows.filter(isNew).map(row => [versionOf(row), Buffer.from(openRow(keyOf, row), 'base64url')] as const)])
 }
 
 /** The rows, oldest first. */

@@ -3,7 +3,7 @@
 // only whoever gave us the secret can replace it.
 //   startMove -> (moveAll, any number of times) -> finishMove
 import { sql } from 'kysely'
-import { setTimeout as pause } from 'node:timers/promises'
+import { setImmediate as breathe, setTimeout as pause } from 'node:timers/promises'
 import { type Db, dialectOf } from '../database/database.ts'
 import { AppError, isAppError } from '../errors.ts'
 import { type RingKey, rewrap, seal } from './cipher.ts'
@@ -54,7 +54,7 @@ export async function moveAll(
   db: Db,
   { ring }: MoveDeps,
   move: Move,
-  onSlice: (moved: number) => Promise<void> = async () => {}
+  onSlice: (moved: number) => void | Promise<void> = () => {}
 ): Promise<AppError[]> {
   const to = ring.key(move.keyId)
   const before = await exposedBefore(db, move.compromised)
@@ -71,6 +71,8 @@ export async function moveAll(
         passedOver += done.passedOver
         stuck.push(...done.stuck)
         if (done.moved > 0) await onSlice(done.moved)
+        // SQLite's one connection goes to whoever asks first, which would be us again and again.
+        await breathe()
       }
     }
     if (passedOver === 0) return stuck

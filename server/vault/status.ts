@@ -114,6 +114,8 @@ export async function exposedSecrets(db: Db, { after, limit }: { after: string; 
     .selectFrom('secret')
     .select(['id', 'organization_id', 'installation_id', 'purpose', 'exposed_at'])
     .where('exposed_at', 'is not', null)
+    // Of the keys of our marks there is a newer one already (marks.ts).
+    .where('purpose', '!=', 'mac_key')
     .where('id', '>', after)
     .orderBy('id')
     .limit(limit)

@@ -64,7 +64,7 @@ export async function openVault(db: Db, keys: VaultKeys): Promise<Vault> {
   let markKeys: MarkKeys = new Map()
   let compromised = new Set<string>()
   const load = async (db: Db) => {
-    markKeys = await loadMarkKeys(db, ring.key)
+    markKeys = await loadMarkKeys(db, ring.key, markKeys)
     compromised = new Set(
       (await db.selectFrom('ring_key').select('id').where('compromised_at', 'is not', null).execute()).map(({ id }) => id)
     )

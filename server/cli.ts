@@ -2,14 +2,22 @@
 // every act leaves its audit event. Exit 0 = done, 1 = refused (said on stderr), 2 = not understood.
 import { Command, CommanderError } from 'commander'
 import { accessKeyCommands } from './cli/access-keys.ts'
+import { doctorCommand } from './cli/doctor.ts'
+import { auditCommands } from './cli/audit.ts'
 import { installationCommands } from './cli/installations.ts'
 import { keyCommands } from './cli/keys.ts'
+import { tokenCommands } from './cli/tokens.ts'
+import { organizationCommands } from './cli/organizations.ts'
 import { isAppError } from './errors.ts'
 
 const program = new Command('quayside').description("Quayside's command line, beside a running server").exitOverride().showHelpAfterError()
+doctorCommand(program)
 keyCommands(program)
 installationCommands(program)
+tokenCommands(program)
 accessKeyCommands(program)
+auditCommands(program)
+organizationCommands(program)
 
 try {
   await program.parseAsync()

@@ -27,6 +27,8 @@ export interface ServerSetting {
 export interface ServerProcess {
   readonly url: string
   readonly logFile: string
+  /** Its settings, for commands run beside it. */
+  readonly environment: Record<string, string>
   /** null while it is down. */
   readonly pid: number | null
   /** Ends at once, as a crash would. */
@@ -89,6 +91,7 @@ export async function startServer(setting: ServerSetting): Promise<ServerProcess
   return {
     url,
     logFile,
+    environment,
     get pid() {
       return child?.pid ?? null
     },

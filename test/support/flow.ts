@@ -46,7 +46,8 @@ export function onBothDatabasesIn(browser: Browser | null, title: string, define
   onBothDatabases(browser ? title : `${title} (${skipReason})`, define, browser === null)
 }
 
-async function openFlow(dialect: DialectName, cleanups: (() => Promise<void>)[], sandbox: StageOptions['sandbox']): Promise<Flow> {
+/** On one database; what `cleanups` then hold is for the caller to run, last first. */
+export async function openFlow(dialect: DialectName, cleanups: (() => Promise<void>)[], sandbox?: StageOptions['sandbox']): Promise<Flow> {
   const { url, cleanup } = dialect === 'sqlite' ? await freshSqlite() : await freshPostgres('template0')
   cleanups.push(cleanup)
   const directory = await mkdtemp(join(tmpdir(), 'quayside-flow-'))

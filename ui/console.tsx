@@ -18,6 +18,7 @@ import { Missing } from './console/pages/missing.tsx'
 import { OverviewPage } from './console/pages/overview.tsx'
 import { RunPage } from './console/pages/run.tsx'
 import { RunsPage } from './console/pages/runs.tsx'
+import { SettingsPage } from './console/pages/settings.tsx'
 import { SyncPage } from './console/pages/sync.tsx'
 import { SyncsPage } from './console/pages/syncs.tsx'
 import { showPage } from './page.tsx'
@@ -37,6 +38,7 @@ const router = createBrowserRouter(
         { path: '/deliveries', element: <DeliveriesPage /> },
         { path: '/keys', element: <KeysPage /> },
         { path: '/audit', element: <AuditPage /> },
+        { path: '/settings', element: <SettingsPage /> },
         { path: '*', element: <Missing /> }
       ]
     }

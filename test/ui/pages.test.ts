@@ -1,98 +1,13 @@
 // The pages in a real Chromium, built as they are shipped and under the policy they are served with.
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import type { Browser, Frame, Page } from 'playwright-core'
-import { build } from 'vite'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
-import { findChromium, launchBrowser } from '../support/browser.ts'
-import { type Asked, inSync, installation, openStage, run, session, type Stage } from './stage.ts'
+import { describe, expect, it } from 'vitest'
+import { onStage, seriousFindings, status } from './on-stage.ts'
+import { type Asked, inSync, installation, run, session } from './stage.ts'
+import { token as minted } from './states.ts'
 
-const chromium = await findChromium()
-const status = 'GET /api/extension/entries/article/blt5/status'
 const nothing = { items: [], next: null }
 
-describe.skipIf(chromium === null)('the pages', () => {
-  let browser: Browser
-  let stage: Stage
-  let folder: string
-  let axe: string
-  const complaints: string[] = []
-
-  beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'quayside-ui-'))
-    const root = fileURLToPath(new URL('../../', import.meta.url))
-    await build({
-      configFile: join(root, 'vite.config.ts'),
-      root: join(root, 'ui'),
-      logLevel: 'silent',
-      build: { outDir: folder, emptyOutDir: true, sourcemap: false }
-    })
-    axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-    browser = (await launchBrowser()) as Browser
-    stage = await openStage(folder)
-  })
-
-  afterAll(async () => {
-    await browser?.close()
-    await stage?.close()
-    await rm(folder, { recursive: true, force: true })
-  })
-
-  beforeEach(() => {
-    for (const key of Object.keys(stage.door)) delete stage.door[key]
-    stage.asked.length = 0
-    complaints.length = 0
-    Object.assign(stage.door, {
-      'POST /api/extension/session': session(),
-      'POST /api/extension/session/renew': session(),
-      'GET /api/extension/stack': installation,
-      [status]: { entryUid: 'blt5', locale: 'en-us', banner: null, uncovered: null, syncs: [inSync] },
-      'GET /api/console/me': { name: 'Otto', email: 'o@x', organizations: [{ id: 'org_1', name: 'Harbour Publishing', role: 'admin' }] },
-      'GET /api/console/installations': { items: [installation], next: null }
-    })
-  })
-
-  // A page that breaks its own policy, or throws, is broken whatever it shows.
-  afterEach(() => {
-    if (complaints.length > 0) throw new Error(complaints.join('\n'))
-  })
-
-  async function open(url: string, width = 1280): Promise<Page> {
-    const context = await browser.newContext({ viewport: { width, height: 800 } })
-    onTestFinished(() => context.close())
-    context.setDefaultTimeout(10_000)
-    const page = await context.newPage()
-    page.on('pageerror', error => complaints.push(error.message))
-    page.on('console', message => {
-      if (message.type() === 'error' && !/the server responded with a status of/.test(message.text())) complaints.push(message.text())
-    })
-    await page.goto(url)
-    return page
-  }
-
-  async function inFrame(path: string, { width = 360, query = '' } = {}): Promise<{ page: Page; app: Frame }> {
-    const page = await open(`${stage.cms}/?path=${path}${query}`, width)
-    await expect.poll(() => page.frames().length).toBe(2)
-    return { page, app: page.frames()[1] as Frame }
-  }
-
-  async function seriousFindings(where: Frame): Promise<string[]> {
-    await where.evaluate(axe)
-    return await where.evaluate(async () => {
-      const { axe } = globalThis as unknown as {
-        axe: { run(): Promise<{ violations: { id: string; impact: string; nodes: { html: string }[] }[] }> }
-      }
-      const { violations } = await axe.run()
-      return violations
-        .filter(each => each.impact === 'serious' || each.impact === 'critical')
-        .map(each => `${each.id}: ${each.nodes[0]?.html}`)
-    })
-  }
-
-  const asked = (method: string, path: string): Asked[] => stage.asked.filter(call => call.method === method && call.path === path)
+onStage('the pages', pages => {
+  const { open, inFrame, asked } = pages
 
   describe('the door of the extension', () => {
     it('takes the app-token out of the address, exchanges it once and keeps the session in memory only', async () => {
@@ -102,20 +17,20 @@ describe.skipIf(chromium === null)('the pages', () => {
       expect(asked('POST', '/api/extension/session').map(call => call.body)).toEqual([{ appToken: 'signed' }])
       expect(asked('GET', status.slice(4))[0]?.headers.authorization).toBe('Bearer the-session')
       expect(await app.evaluate(() => [localStorage.length, sessionStorage.length, document.cookie])).toEqual([0, 0, ''])
-      expect(stage.asked.every(call => !call.query.toString().includes('the-session') && !call.query.toString().includes('signed'))).toBe(
-        true
-      )
+      expect(
+        pages.stage.asked.every(call => !call.query.toString().includes('the-session') && !call.query.toString().includes('signed'))
+      ).toBe(true)
     })
 
     it('says what to do outside of the CMS, and asks the server nothing', async () => {
-      const page = await open(`${stage.app}/entry-sidebar?app-token=signed`)
+      const page = await open(`${pages.stage.app}/entry-sidebar?app-token=signed`)
       await page.getByRole('heading', { name: 'This page belongs inside Contentstack' }).waitFor()
       expect(new URL(page.url()).search).toBe('')
       expect(await seriousFindings(page.mainFrame())).toEqual([])
     })
 
     it("shows the server's words when the app-token is refused", async () => {
-      stage.door['POST /api/extension/session'] = 401
+      pages.stage.door['POST /api/extension/session'] = 401
       const { app } = await inFrame('/entry-sidebar')
       await app.getByText('The door says 401.').waitFor()
       expect(await app.getByText('Do what it says.').count()).toBe(1)
@@ -124,7 +39,7 @@ describe.skipIf(chromium === null)('the pages', () => {
     it('asks for a reload of the CMS page when the session is over', async () => {
       const { app } = await inFrame('/entry-sidebar')
       await app.getByText('In sync with PostgreSQL').waitFor()
-      stage.door[status] = 401
+      pages.stage.door[status] = 401
       await expect.poll(() => app.getByText('Reload the Contentstack page to go on.').count()).toBe(1)
     })
   })
@@ -133,7 +48,7 @@ describe.skipIf(chromium === null)('the pages', () => {
     it('asks again every second and shows what changed', async () => {
       const { app } = await inFrame('/entry-sidebar')
       await app.getByText('In sync with PostgreSQL').waitFor()
-      stage.door[status] = {
+      pages.stage.door[status] = {
         entryUid: 'blt5',
         locale: 'en-us',
         banner: null,
@@ -153,7 +68,7 @@ describe.skipIf(chromium === null)('the pages', () => {
 
     it('tells two rows of one system apart by their connections, and says in words what caused the last change', async () => {
       const rows = [inSync, { ...inSync, syncId: 'syn_2', connection: 'Archive', cause: 'the initial run', causeId: 'run_1' }]
-      stage.door[status] = { entryUid: 'blt5', locale: 'en-us', banner: null, uncovered: null, syncs: rows }
+      pages.stage.door[status] = { entryUid: 'blt5', locale: 'en-us', banner: null, uncovered: null, syncs: rows }
       const { app } = await inFrame('/entry-sidebar')
       await app.getByRole('button', { name: /^PostgreSQL · Archive/ }).waitFor()
       await app.getByRole('button', { name: /^PostgreSQL · Website database/ }).click()
@@ -173,11 +88,11 @@ describe.skipIf(chromium === null)('the pages', () => {
           return await app.getByText('en-us · version 6').count()
         })
         .toBe(1)
-      await expect.poll(() => stage.asked.some(call => call.query.get('version') === '6')).toBe(true)
+      await expect.poll(() => pages.stage.asked.some(call => call.query.get('version') === '6')).toBe(true)
     })
 
     it('"Sync now" asks for this entry, locale and branch', async () => {
-      stage.door['POST /api/extension/entries/article/blt5/sync'] = { queued: 2 }
+      pages.stage.door['POST /api/extension/entries/article/blt5/sync'] = { queued: 2 }
       const { app } = await inFrame('/entry-sidebar')
       await app.getByRole('button', { name: 'Sync now' }).click()
       await app.getByText('2 syncs asked.').waitFor()
@@ -187,18 +102,18 @@ describe.skipIf(chromium === null)('the pages', () => {
     it('says so for an entry that was never saved, and asks nothing about it', async () => {
       const { app } = await inFrame('/entry-sidebar', { query: '&unsaved=1' })
       await app.getByText('Not saved yet').waitFor()
-      expect(stage.asked.filter(call => call.path.includes('/entries/'))).toEqual([])
+      expect(pages.stage.asked.filter(call => call.path.includes('/entries/'))).toEqual([])
     })
 
     it('says why no sync covers an entry', async () => {
-      stage.door[status] = { entryUid: 'blt5', locale: 'en-us', banner: null, uncovered: 'No sync carries Article.', syncs: [] }
+      pages.stage.door[status] = { entryUid: 'blt5', locale: 'en-us', banner: null, uncovered: 'No sync carries Article.', syncs: [] }
       const { app } = await inFrame('/entry-sidebar')
       await app.getByText('No sync carries Article.').waitFor()
       expect(await app.getByRole('button', { name: 'Sync now' }).count()).toBe(0)
     })
 
     it.each([320, 400])('fits into %i px', async width => {
-      stage.door[status] = {
+      pages.stage.door[status] = {
         entryUid: 'blt5',
         locale: 'en-us',
         banner: 'The token of Blog EU was refused by Contentstack at 14:02. A stack admin can replace it.',
@@ -216,18 +131,18 @@ describe.skipIf(chromium === null)('the pages', () => {
 
     it('opens the consent in a window of its own and follows the grant to its end', async () => {
       let grant: unknown = null
-      stage.door['POST /api/extension/session'] = session({ stackAdmin: null, installation: { ...installation, token: null } })
-      stage.door['GET /api/extension/stack/token'] = () => ({ ...custody, grant })
-      stage.door['POST /api/extension/stack/grants'] = () => {
+      pages.stage.door['POST /api/extension/session'] = session({ stackAdmin: null, installation: { ...installation, token: null } })
+      pages.stage.door['GET /api/extension/stack/token'] = () => ({ ...custody, grant })
+      pages.stage.door['POST /api/extension/stack/grants'] = () => {
         grant = { id: 'grt_1', purpose: 'mint', status: 'started', validUntil: null, error: null, createdAt: 1, finishedAt: null }
-        return { grantId: 'grt_1', url: `${stage.app}/ui/console.html` }
+        return { grantId: 'grt_1', url: `${pages.stage.app}/ui/console.html` }
       }
-      for (const list of ['connections', 'syncs', 'keys']) stage.door[`GET /api/extension/stack/${list}`] = nothing
+      for (const list of ['connections', 'syncs', 'keys']) pages.stage.door[`GET /api/extension/stack/${list}`] = nothing
       const { page, app } = await inFrame('/app-configuration', { width: 1000 })
       await app.getByRole('button', { name: 'Connect this stack' }).click()
       const opened = page.context().waitForEvent('page')
       await app.getByRole('button', { name: 'Authorise in Contentstack' }).click()
-      await (await opened).waitForURL(`${stage.app}/ui/console.html`)
+      await (await opened).waitForURL(`${pages.stage.app}/ui/console.html`)
       expect(await (await opened).evaluate(() => globalThis.opener === null)).toBe(true)
       expect(asked('POST', '/api/extension/stack/grants')[0]?.body).toEqual({ purpose: 'mint', expiresInDays: 90, branches: ['main'] })
       await app.getByText('You authorise in the other window').waitFor()
@@ -238,22 +153,10 @@ describe.skipIf(chromium === null)('the pages', () => {
     })
 
     it('shows why a pasted token is refused, and forgets one that is kept', async () => {
-      const token = {
-        id: 'tok_1',
-        name: 'pasted',
-        origin: 'pasted',
-        status: 'active',
-        fingerprint: '9f2c41ab77d0',
-        branches: [],
-        expiresAt: null,
-        verification: [],
-        verifiedAt: 1,
-        error: null,
-        createdAt: 1
-      }
-      stage.door['GET /api/extension/stack/token'] = custody
-      stage.door['POST /api/extension/session'] = session({ stackAdmin: null, installation: { ...installation, token: null } })
-      stage.door['POST /api/extension/stack/tokens/paste'] = 400
+      const token = { ...minted, name: 'pasted', origin: 'pasted', branches: [], expiresAt: null, verification: [] }
+      pages.stage.door['GET /api/extension/stack/token'] = custody
+      pages.stage.door['POST /api/extension/session'] = session({ stackAdmin: null, installation: { ...installation, token: null } })
+      pages.stage.door['POST /api/extension/stack/tokens/paste'] = 400
       const { app } = await inFrame('/app-configuration', { width: 1000 })
       await app.getByRole('button', { name: 'Paste a token instead' }).click()
       const field = app.getByLabel('Token', { exact: true })
@@ -262,9 +165,9 @@ describe.skipIf(chromium === null)('the pages', () => {
       await app.getByRole('button', { name: 'Verify and keep' }).click()
       await app.getByText('The door says 400.').waitFor()
       expect(await seriousFindings(app)).toEqual([])
-      stage.door['POST /api/extension/stack/tokens/paste'] = token
-      stage.door['GET /api/extension/stack/token'] = { ...custody, current: token }
-      for (const list of ['connections', 'syncs', 'keys']) stage.door[`GET /api/extension/stack/${list}`] = nothing
+      pages.stage.door['POST /api/extension/stack/tokens/paste'] = token
+      pages.stage.door['GET /api/extension/stack/token'] = { ...custody, current: token }
+      for (const list of ['connections', 'syncs', 'keys']) pages.stage.door[`GET /api/extension/stack/${list}`] = nothing
       await field.fill('cs_a_management_token')
       await app.getByRole('button', { name: 'Verify and keep' }).click()
       await app.getByText('The token is verified and in custody.').waitFor()
@@ -273,27 +176,27 @@ describe.skipIf(chromium === null)('the pages', () => {
     })
 
     it('tells an editor that it is for admins, and asks for nothing that would be refused', async () => {
-      stage.door['POST /api/extension/session'] = session({ stackAdmin: false })
+      pages.stage.door['POST /api/extension/session'] = session({ stackAdmin: false })
       const { app } = await inFrame('/app-configuration', { width: 1000 })
       await app.getByText("This page is for the stack's admins.").waitFor()
-      expect(stage.asked.map(call => call.path)).toEqual(['/api/extension/session'])
+      expect(pages.stage.asked.map(call => call.path)).toEqual(['/api/extension/session'])
     })
   })
 
   describe('the console', () => {
     it('shows the way to log in, and back to the page that was asked for', async () => {
-      stage.door['GET /api/console/me'] = 401
-      const page = await open(`${stage.app}/console/runs?status=failed`)
+      pages.stage.door['GET /api/console/me'] = 401
+      const page = await open(`${pages.stage.app}/console/runs?status=failed`)
       const link = page.getByRole('link', { name: 'Log in with your organization' })
       expect(await link.getAttribute('href')).toBe('/console/login?return=%2Fconsole%2Fruns%3Fstatus%3Dfailed')
       expect(await seriousFindings(page.mainFrame())).toEqual([])
     })
 
     it('keeps filter and place of a list in the address', async () => {
-      stage.door['GET /api/console/runs'] = (call: Asked) => (call.query.get('before') ? nothing : { items: [run], next: 'run_0' })
-      const page = await open(`${stage.app}/console/runs`)
+      pages.stage.door['GET /api/console/runs'] = (call: Asked) => (call.query.get('before') ? nothing : { items: [run], next: 'run_0' })
+      const page = await open(`${pages.stage.app}/console/runs`)
       await page.getByLabel('State').selectOption('running')
-      await expect.poll(() => stage.asked.some(call => call.query.get('status') === 'running')).toBe(true)
+      await expect.poll(() => pages.stage.asked.some(call => call.query.get('status') === 'running')).toBe(true)
       await page.getByRole('link', { name: 'Older' }).click()
       await page.getByText('Nothing here matches the filter.').waitFor()
       expect(new URL(page.url()).search).toBe('?status=running&before=run_0')
@@ -304,12 +207,12 @@ describe.skipIf(chromium === null)('the pages', () => {
 
     it('follows a run while it works', async () => {
       let written = 200
-      stage.door['GET /api/console/installations/ins_1'] = installation
-      stage.door['GET /api/console/installations/ins_1/runs/run_1'] = () =>
+      pages.stage.door['GET /api/console/installations/ins_1'] = installation
+      pages.stage.door['GET /api/console/installations/ins_1/runs/run_1'] = () =>
         written < 900
           ? { ...run, written: (written += 100) }
           : { ...run, written: 950, read: 1000, status: 'success', finishedAt: Date.now() }
-      const page = await open(`${stage.app}/console/installations/ins_1/runs/run_1`)
+      const page = await open(`${pages.stage.app}/console/installations/ins_1/runs/run_1`)
       await page.getByText(/\d+ of 1,000 records done · \d+ a second · \d+ s left/).waitFor()
       await page.getByText('1,000 of 1,000 records done').waitFor()
       await page.getByText('Success').waitFor()
@@ -332,11 +235,11 @@ describe.skipIf(chromium === null)('the pages', () => {
         createdAt: 1
       }
       const base = '/api/console/installations/ins_1'
-      stage.door[`GET ${base}`] = installation
-      stage.door[`GET ${base}/token`] = { current: null, history: [], grant: null }
-      for (const list of ['connections', 'syncs', 'runs', 'keys']) stage.door[`GET ${base}/${list}`] = nothing
-      stage.door[`POST ${base}/keys`] = { accessKey, key: 'qsk_the_whole_key', gatewayUrl: 'https://quayside.example/gateway/v3' }
-      const page = await open(`${stage.app}/console/installations/ins_1`)
+      pages.stage.door[`GET ${base}`] = installation
+      pages.stage.door[`GET ${base}/token`] = { current: null, history: [], grant: null }
+      for (const list of ['connections', 'syncs', 'runs', 'keys']) pages.stage.door[`GET ${base}/${list}`] = nothing
+      pages.stage.door[`POST ${base}/keys`] = { accessKey, key: 'qsk_the_whole_key', gatewayUrl: 'https://quayside.example/gateway/v3' }
+      const page = await open(`${pages.stage.app}/console/installations/ins_1`)
       await page.getByRole('button', { name: 'Create access key' }).click()
       await page.getByLabel('Name', { exact: true }).fill('nightly')
       await page.getByRole('group', { name: 'Entries' }).getByLabel('read').check()
@@ -352,10 +255,10 @@ describe.skipIf(chromium === null)('the pages', () => {
     })
 
     it('says what went wrong and offers to try again', async () => {
-      stage.door['GET /api/console/audit'] = 500
-      const page = await open(`${stage.app}/console/audit`)
+      pages.stage.door['GET /api/console/audit'] = 500
+      const page = await open(`${pages.stage.app}/console/audit`)
       await page.getByText('The door says 500.').waitFor()
-      stage.door['GET /api/console/audit'] = nothing
+      pages.stage.door['GET /api/console/audit'] = nothing
       await page.getByRole('button', { name: 'Try again' }).click()
       await expect.poll(() => page.getByText('What people and keys do in Quayside will be recorded here.').count()).toBe(1)
     })

@@ -21,6 +21,7 @@ export const installation: Installation = {
   hold: null,
   token: { status: 'active', fingerprint: '9f2c41ab77d0', expiresAt: null },
   syncs: { active: 1, paused: 0, failing: 0 },
+  left: [],
   createdAt: 0
 }
 
@@ -102,6 +103,7 @@ const codes: Record<number, string> = {
   401: 'unauthorized',
   403: 'forbidden',
   404: 'not_found',
+  409: 'conflict',
   500: 'internal',
   502: 'upstream'
 }

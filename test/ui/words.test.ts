@@ -1,7 +1,7 @@
 // What the pages decide without a server: the words an editor reads, rates and times, forms from schemas, what needs somebody.
 import { describe, expect, it } from 'vitest'
 import type { EntrySyncState } from '../../server/http/contract/extension.ts'
-import type { ContentType, Installation, Run } from '../../server/http/contract/stack.ts'
+import type { ContentType, Run } from '../../server/http/contract/stack.ts'
 import { loginAddress } from '../../ui/api/console.ts'
 import { counted, shortened } from '../../ui/components/basics.tsx'
 import { searchWith } from '../../ui/components/list.tsx'
@@ -9,10 +9,8 @@ import { externalIdFields, mappingByName, missingFields } from '../../ui/compone
 import { scopesOf } from '../../ui/components/stack/new-key.tsx'
 import { addSample, rateOf, rates, settled, timeLeft } from '../../ui/components/stack/progress.ts'
 import { settingsOf, variantsOf } from '../../ui/components/stack/schema-form.ts'
-import { installationLook } from '../../ui/components/state.tsx'
-import { duration, relativeTime } from '../../ui/components/time.tsx'
+import { duration, momentWords, relativeTime, untilWords } from '../../ui/components/time.tsx'
 import { abilities, roleFor } from '../../ui/console/me.tsx'
-import { needs } from '../../ui/console/pages/needs.ts'
 import { nameOf, summarize } from '../../ui/locations/entry-sidebar/summary.ts'
 import { locationAt } from '../../ui/locations/paths.ts'
 
@@ -204,65 +202,6 @@ describe('an inbound sync', () => {
   })
 })
 
-describe('what needs somebody', () => {
-  const healthy: Installation = {
-    id: 'ins_1',
-    region: 'eu',
-    organizationId: 'org_1',
-    organizationUid: 'blt1',
-    organizationName: 'Harbour Publishing',
-    stackApiKey: 'blt2',
-    stackName: 'Blog EU',
-    installationUid: 'i',
-    status: 'active',
-    hold: null,
-    token: { status: 'active', fingerprint: 'abc', expiresAt: null },
-    syncs: { active: 1, paused: 0, failing: 0 },
-    createdAt: 0
-  }
-  const day = 86_400_000
-
-  it.each<[string, Partial<Installation>, string]>([
-    [
-      'a dead token',
-      { token: { status: 'dead', fingerprint: null, expiresAt: null } },
-      'Its token is refused by Contentstack. Its jobs wait; nothing is lost.'
-    ],
-    ['no token', { token: null }, 'No token is in custody, so nothing can be synced.'],
-    [
-      'a token near its end',
-      { token: { status: 'active', fingerprint: null, expiresAt: 10 * day } },
-      'Its token expires within two weeks.'
-    ],
-    ['a hold', { hold: { reason: 'Held by an operator.', since: 0 } }, 'Held by an operator.'],
-    ['a pending install', { status: 'pending' }, 'It was installed, but Contentstack has not confirmed it yet.'],
-    ['an unclaimed organization', { status: 'unclaimed' }, 'Its organization is not on the list of this Quayside.']
-  ])('names %s', (_title, change, why) => {
-    expect(needs([{ ...healthy, ...change }], 0).map(need => need.why)).toEqual([why])
-  })
-
-  it('is silent about what works and what is gone', () => {
-    expect(needs([healthy, { ...healthy, status: 'uninstalled', token: null }], 0)).toEqual([])
-  })
-
-  it('puts a refused token before everything else', () => {
-    const order = needs(
-      [
-        { ...healthy, id: 'a', token: null },
-        { ...healthy, id: 'b', token: { status: 'dead', fingerprint: null, expiresAt: null } }
-      ],
-      0
-    )
-    expect(order.map(need => need.installation.id)).toEqual(['b', 'a'])
-  })
-
-  it('shows an installation by the worst of it', () => {
-    expect(installationLook({ ...healthy, syncs: { active: 1, paused: 0, failing: 1 } }).word).toBe('Failing')
-    expect(installationLook({ ...healthy, hold: { reason: 'x', since: 0 }, token: null }).word).toBe('On hold')
-    expect(installationLook(healthy).word).toBe('Active')
-  })
-})
-
 describe('small words', () => {
   it.each([
     [0, 5000, 'just now'],
@@ -274,6 +213,24 @@ describe('small words', () => {
 
   it('says how long something took', () => {
     expect([duration(800), duration(200_000), duration(3_840_000)]).toEqual(['1 s', '3 min 20 s', '1 h 04 min'])
+  })
+
+  it.each([
+    [5.5 * 86_400_000, 'in 6 days'],
+    [86_400_001, 'in 2 days'],
+    [86_400_000, 'in 24 hours'],
+    [5 * 3_600_000 - 1, 'in 5 hours'],
+    [60_000, 'within an hour'],
+    [0, 'now'],
+    [-1, 'now']
+  ])('says how long until something ends, %i ms ahead', (at, words) => {
+    expect(untilWords(at, 0)).toBe(words)
+  })
+
+  it('says when something happened, by the clock today and with the day before that', () => {
+    const today = new Date(2026, 11, 3, 14, 2).getTime()
+    expect(momentWords(today, today + 3_600_000)).toBe('at 14:02')
+    expect(momentWords(today, today + 86_400_000)).toBe('on 3 Dec at 14:02')
   })
 
   it('shortens long ids in the middle and leaves short ones whole', () => {

@@ -1,6 +1,6 @@
 // The console door: the session is a cookie, so a call carries nothing but itself. Lists span every organization of the person.
 import * as z from 'zod/mini'
-import { AuditEvent, Me } from '../../server/http/contract/console.ts'
+import { AuditEvent, type EraseOrganization, ErasurePreview, ErasureReceipt, Me } from '../../server/http/contract/console.ts'
 import * as c from '../../server/http/contract/stack.ts'
 import { request } from './http.ts'
 import { createStackApi } from './stack.ts'
@@ -12,6 +12,8 @@ const list =
   (query: Filter = {}, signal?: AbortSignal): Promise<c.List<T>> =>
     request({ path: `/api/console/${path}`, query, answer: c.listOf(item), signal })
 
+const eraseAt = (organizationId: string): string => `/api/console/organizations/${encodeURIComponent(organizationId)}/erase`
+
 export const consoleApi = {
   me: (signal?: AbortSignal) => request({ path: '/api/console/me', answer: Me, signal }),
   logout: () => request({ method: 'POST', path: '/api/console/logout', answer: z.unknown() }),
@@ -21,6 +23,10 @@ export const consoleApi = {
   deliveries: list('deliveries', c.Delivery),
   keys: list('keys', c.AccessKey),
   audit: list('audit', AuditEvent),
+  erasurePreview: (organizationId: string, signal?: AbortSignal) =>
+    request({ path: eraseAt(organizationId), answer: ErasurePreview, signal }),
+  erase: (organizationId: string, body: EraseOrganization) =>
+    request({ method: 'POST', path: eraseAt(organizationId), body, answer: ErasureReceipt }),
   stack: (installationId: string) => createStackApi(request, `/api/console/installations/${encodeURIComponent(installationId)}`)
 }
 

@@ -30,6 +30,8 @@ export function createStackApi(request: Request, prefix: string) {
     createConnection: (body: c.NewConnection) => request({ method: 'POST', path: at('connections'), body, answer: c.Connection }),
     checkConnection: (connectionId: string) =>
       request({ method: 'POST', path: at(`connections/${id(connectionId)}/check`), answer: c.Connection }),
+    replaceSecrets: (connectionId: string, body: c.ConnectionSecrets) =>
+      request({ method: 'PATCH', path: at(`connections/${id(connectionId)}`), body, answer: c.Connection }),
     sourceFields: (connectionId: string, target: string, signal?: AbortSignal) =>
       request({ path: at(`connections/${id(connectionId)}/fields`), query: { target }, answer: c.listOf(c.SourceField), signal }),
     contentTypes: (signal?: AbortSignal) => request({ path: at('content-types'), answer: c.listOf(c.ContentType), signal }),
@@ -51,6 +53,17 @@ export function createStackApi(request: Request, prefix: string) {
     keys: (before?: string | null, signal?: AbortSignal) =>
       request({ path: at('keys'), query: { before }, answer: c.listOf(c.AccessKey), signal }),
     createKey: (body: c.NewKey) => request({ method: 'POST', path: at('keys'), body, answer: c.CreatedKey }),
-    revokeKey: (keyId: string) => request({ method: 'DELETE', path: at(`keys/${id(keyId)}`), answer: Nothing })
+    revokeKey: (keyId: string) => request({ method: 'DELETE', path: at(`keys/${id(keyId)}`), answer: Nothing }),
+
+    alerts: (before?: string | null, signal?: AbortSignal) =>
+      request({ path: at('alerts'), query: { before }, answer: c.listOf(c.Alert), signal }),
+    recipients: (signal?: AbortSignal) => request({ path: at('recipients'), answer: c.listOf(c.AlertRecipient), signal }),
+    addRecipient: (body: c.NewAlertRecipient) => request({ method: 'POST', path: at('recipients'), body, answer: c.CreatedAlertRecipient }),
+    removeRecipient: (recipientId: string) => request({ method: 'DELETE', path: at(`recipients/${id(recipientId)}`), answer: Nothing }),
+    testRecipient: (recipientId: string) =>
+      request({ method: 'POST', path: at(`recipients/${id(recipientId)}/test`), answer: c.AlertRecipient }),
+
+    predecessors: (signal?: AbortSignal) => request({ path: at('predecessors'), answer: c.listOf(c.Predecessor), signal }),
+    adopt: (body: c.Adopt) => request({ method: 'POST', path: at('adopt'), body, answer: c.Adopted })
   }
 }

@@ -1,5 +1,5 @@
 // The small parts of every page: button, notice, empty beginning, waiting, ids that copy whole, numbers, progress.
-import { type ButtonHTMLAttributes, type ReactNode, useEffect, useState } from 'react'
+import { type ButtonHTMLAttributes, type ReactNode, useEffect, useRef, useState } from 'react'
 import { isApiError } from '../api/http.ts'
 import { Icon } from './icon.tsx'
 import type { Tone } from './state.tsx'
@@ -96,6 +96,13 @@ export function Waiting({ label, lines = 3 }: { label: string; lines?: number })
       <output className="meta">{late ? `Waiting for ${label}…` : ''}</output>
     </div>
   )
+}
+
+/** The heading of what just opened takes the focus, which the button that opened it takes away with it. */
+export function useFocused<T extends HTMLElement>() {
+  const element = useRef<T>(null)
+  useEffect(() => element.current?.focus(), [])
+  return element
 }
 
 /** Shown shortened in the middle, copied whole. */

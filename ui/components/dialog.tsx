@@ -11,13 +11,26 @@ interface ConfirmProps {
   children: ReactNode
   /** A verb with its object: 'Revoke key'. */
   action: string
+  /** What is not done instead: 'Keep the token'. */
+  instead?: string
   busy?: string | false
   error?: unknown
   danger?: boolean
   onConfirm: () => void
 }
 
-export function Confirm({ open, onClose, title, children, action, busy, error, danger = false, onConfirm }: ConfirmProps) {
+export function Confirm({
+  open,
+  onClose,
+  title,
+  children,
+  action,
+  instead = 'Leave it',
+  busy,
+  error,
+  danger = false,
+  onConfirm
+}: ConfirmProps) {
   return (
     <Modal open={open} onClose={onClose} title={title}>
       <div className="stack-tight">{children}</div>
@@ -26,7 +39,7 @@ export function Confirm({ open, onClose, title, children, action, busy, error, d
         <Button look={danger ? 'danger' : 'primary'} busy={busy} onClick={onConfirm}>
           {action}
         </Button>
-        <Button onClick={onClose}>Leave it</Button>
+        <Button onClick={onClose}>{instead}</Button>
       </div>
     </Modal>
   )

@@ -113,6 +113,37 @@ export function Choice({
   )
 }
 
+/** One of a few, each with what follows from it, so that nobody has to choose first and read afterwards. */
+export function RadioField({
+  label,
+  value,
+  onValue,
+  options
+}: {
+  label: string
+  value: string
+  onValue: (value: string) => void
+  options: readonly (readonly [value: string, label: string, consequence: string])[]
+}) {
+  const name = useId()
+  return (
+    <fieldset className="stack-tight">
+      <legend className="field-label">{label}</legend>
+      {options.map(([each, text, consequence]) => (
+        <Choice
+          key={each}
+          type="radio"
+          name={name}
+          label={text}
+          hint={consequence}
+          checked={each === value}
+          onValue={() => onValue(each)}
+        />
+      ))}
+    </fieldset>
+  )
+}
+
 /** What the server says about one field; 'settings.file' and 'file' are the same field to a form. */
 export function fieldErrors(error: unknown, name: string): string[] | undefined {
   if (!isApiError(error)) return undefined

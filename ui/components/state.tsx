@@ -1,7 +1,18 @@
 // What state a thing is in: an icon, a word and a colour, always all three. The words for every state of the contract stand
 // here on one page, so that the sidebar, the configuration page and the console say the same.
 import type { EntrySyncState } from '../../server/http/contract/extension.ts'
-import type { AccessKey, Delivery, Installation, Run, Sync, Token, VerificationRow } from '../../server/http/contract/stack.ts'
+import type {
+  AccessKey,
+  AlertRecipient,
+  Connection,
+  Delivery,
+  Grant,
+  Installation,
+  Run,
+  Sync,
+  Token,
+  VerificationRow
+} from '../../server/http/contract/stack.ts'
 import { Icon, type IconName } from './icon.tsx'
 
 export type Tone = 'good' | 'moving' | 'wait' | 'bad' | 'quiet'
@@ -11,91 +22,129 @@ export interface Look {
   word: string
 }
 
-const look = (tone: Tone, icon: IconName, word: string): Look => ({ tone, icon, word })
+/** A tone with the icon that mostly goes with it. */
+const tone =
+  (tone: Tone, usual: IconName) =>
+  (word: string, icon: IconName = usual): Look => ({ tone, icon, word })
+
+const good = tone('good', 'checked')
+const moving = tone('moving', 'turning')
+const wait = tone('wait', 'behind')
+const bad = tone('bad', 'failing')
+const quiet = tone('quiet', 'none')
+
+const failing = bad('Failing')
+const held = wait('On hold', 'held')
+const paused = quiet('Paused', 'paused')
+const running = moving('Running')
 
 export const entryStates: Record<EntrySyncState['state'], Look> = {
-  in_sync: look('good', 'checked', 'In sync'),
-  syncing: look('moving', 'turning', 'Syncing'),
-  behind: look('wait', 'behind', 'Behind'),
-  paused: look('quiet', 'paused', 'Paused'),
-  held: look('wait', 'held', 'On hold'),
-  failing: look('bad', 'failing', 'Failing'),
-  never: look('quiet', 'none', 'Not synced yet')
+  in_sync: good('In sync'),
+  syncing: moving('Syncing'),
+  behind: wait('Behind'),
+  paused,
+  held,
+  failing,
+  never: quiet('Not synced yet')
 }
 
-export const syncStates: Record<Sync['state'], Look> = {
-  active: look('good', 'checked', 'Active'),
-  running: look('moving', 'turning', 'Running'),
-  paused: look('quiet', 'paused', 'Paused'),
-  failing: look('bad', 'failing', 'Failing'),
-  held: look('wait', 'held', 'On hold')
-}
+export const syncStates: Record<Sync['state'], Look> = { active: good('Active'), running, paused, failing, held }
 
 export const runStates: Record<Run['status'], Look> = {
-  queued: look('quiet', 'behind', 'Queued'),
-  running: look('moving', 'turning', 'Running'),
-  success: look('good', 'checked', 'Success'),
-  partial: look('wait', 'failing', 'Partial'),
-  failed: look('bad', 'failing', 'Failed'),
-  paused: look('quiet', 'paused', 'Paused'),
-  cancelled: look('quiet', 'none', 'Cancelled')
+  queued: quiet('Queued', 'behind'),
+  running,
+  success: good('Success'),
+  partial: wait('Partial', 'failing'),
+  failed: bad('Failed'),
+  paused,
+  cancelled: quiet('Cancelled')
 }
 
 export const tokenStates: Record<Token['status'], Look> = {
-  minting: look('moving', 'turning', 'Minting'),
-  verifying: look('moving', 'turning', 'Verifying'),
-  active: look('good', 'checked', 'Active'),
-  expiring: look('wait', 'behind', 'Expiring'),
-  retiring: look('moving', 'turning', 'Retiring'),
-  retired: look('quiet', 'none', 'Retired'),
-  rejected: look('bad', 'failing', 'Rejected'),
-  dead: look('bad', 'failing', 'Refused'),
-  orphaned: look('wait', 'unknown', 'Orphaned')
+  minting: moving('Minting'),
+  verifying: moving('Verifying'),
+  active: good('Active'),
+  expiring: wait('Expiring'),
+  retiring: moving('Retiring'),
+  retired: quiet('Retired'),
+  rejected: bad('Rejected'),
+  dead: bad('Refused'),
+  orphaned: wait('Orphaned', 'unknown')
+}
+
+export const grantStates: Record<Grant['status'], Look> = {
+  started: moving('Waiting for consent', 'behind'),
+  exchanged: moving('Under way'),
+  minted: moving('Under way'),
+  revoked: good('Given back'),
+  revoke_refused: wait('Not given back', 'failing'),
+  failed: bad('Failed')
 }
 
 export const checkStates: Record<VerificationRow['result'], Look> = {
-  granted: look('good', 'checked', 'Granted'),
-  likely: look('good', 'check', 'Likely'),
-  refused: look('bad', 'failing', 'Refused'),
-  unknown: look('quiet', 'unknown', 'Unknown')
+  granted: good('Granted'),
+  likely: good('Likely', 'check'),
+  refused: bad('Refused'),
+  unknown: quiet('Unknown', 'unknown')
 }
 
 export const installationStates: Record<Installation['status'], Look> = {
-  unclaimed: look('quiet', 'unknown', 'Unclaimed'),
-  pending: look('wait', 'behind', 'Pending'),
-  active: look('good', 'checked', 'Active'),
-  uninstalled: look('quiet', 'none', 'Uninstalled')
+  unclaimed: quiet('Unclaimed', 'unknown'),
+  pending: wait('Pending'),
+  active: good('Active'),
+  uninstalled: quiet('Uninstalled')
 }
 
 export const deliveryStates: Record<Delivery['status'], Look> = {
-  received: look('moving', 'behind', 'Received'),
-  dispatched: look('good', 'checked', 'Dispatched'),
-  ignored: look('quiet', 'none', 'Ignored')
+  received: moving('Received', 'behind'),
+  dispatched: good('Dispatched'),
+  ignored: quiet('Ignored')
 }
 
 export const keyStates: Record<AccessKey['status'], Look> = {
-  active: look('good', 'checked', 'Active'),
-  expired: look('wait', 'behind', 'Expired'),
-  revoked: look('quiet', 'none', 'Revoked')
+  active: good('Active'),
+  expired: wait('Expired'),
+  revoked: quiet('Revoked')
 }
+
+/** Secrets that are gone or known to others come before what the last check said: with them nothing is as it was. */
+export function connectionLook({ secrets, error }: Pick<Connection, 'secrets' | 'error'>): Look {
+  if (secrets === 'erased') return wait('Secrets needed', 'unknown')
+  if (secrets === 'exposed') return wait('Secrets exposed', 'failing')
+  return error ? failing : good('Reachable')
+}
+
+export function recipientLook({ sentAt, error }: Pick<AlertRecipient, 'sentAt' | 'error'>): Look {
+  if (error) return failing
+  return sentAt === null ? quiet('Not used yet') : good('Reached')
+}
+
+/** What an installation may need somebody for while it is at work. */
+export const needStates = {
+  exposed: wait('Token exposed', 'failing'),
+  expiring: wait('Token expiring'),
+  unreached: bad('Alerts fail'),
+  left: wait('Left behind', 'unknown')
+} as const
 
 /** An installation as a whole: what is wrong with it comes before what is right. */
 export function installationLook({ status, hold, token, syncs }: Installation): Look {
   if (status !== 'active') return installationStates[status]
-  if (hold) return look('wait', 'held', 'On hold')
-  if (!token) return look('wait', 'unknown', 'No token')
-  if (token.status === 'dead') return look('bad', 'failing', 'Token refused')
-  if (syncs.failing > 0) return look('bad', 'failing', 'Failing')
+  if (token?.status === 'dead') return bad('Token refused')
+  if (hold) return held
+  if (!token) return wait('No token', 'unknown')
+  if (syncs.failing > 0) return failing
   return installationStates.active
 }
 
 /** The contract's token summary leaves the status open; an unknown one is shown as it came. */
-export function tokenLook(status: string): Look {
-  return status in tokenStates ? tokenStates[status as Token['status']] : look('quiet', 'unknown', status)
+export function tokenLook({ status, exposed = false }: { status: string; exposed?: boolean }): Look {
+  if (exposed && (status === 'active' || status === 'expiring')) return wait('Exposed', 'failing')
+  return status in tokenStates ? tokenStates[status as Token['status']] : quiet(status, 'unknown')
 }
 
 export function runLook(status: string): Look {
-  return status in runStates ? runStates[status as Run['status']] : look('quiet', 'unknown', status)
+  return status in runStates ? runStates[status as Run['status']] : quiet(status, 'unknown')
 }
 
 export function State({ of: { tone, icon, word }, iconOnly = false }: { of: Look; iconOnly?: boolean }) {

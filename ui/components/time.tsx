@@ -32,6 +32,31 @@ export function duration(ms: number): string {
   return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')} min`
 }
 
+/** For a title: '3 Dec 2026, 14:02:11'. */
+export const exactTime = (at: number): string => exact.format(at)
+
+const dayMs = 86_400_000
+
+/** Days that are left, the begun one counted: as a calendar and the reminders count them. 0 or less when it is past. */
+export function daysLeft(at: number, now: number): number {
+  return Math.ceil((at - now) / dayMs)
+}
+
+/** 'in 6 days', 'in 5 hours' within the last day, 'now' when past. Never in weeks: people plan an expiry by the day. */
+export function untilWords(at: number, now: number): string {
+  if (at <= now) return 'now'
+  if (at - now > dayMs) return `in ${daysLeft(at, now)} days`
+  const hours = Math.ceil((at - now) / 3_600_000)
+  return hours === 1 ? 'within an hour' : `in ${hours} hours`
+}
+
+/** 'at 14:02' of today, 'on 3 Dec at 14:02' of another day. */
+export function momentWords(at: number, now: number): string {
+  const clock = `at ${new Intl.DateTimeFormat('en-GB', { timeStyle: 'short' }).format(at)}`
+  if (new Date(at).toDateString() === new Date(now).toDateString()) return clock
+  return `on ${new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' }).format(at)} ${clock}`
+}
+
 let now = Date.now()
 const listeners = new Set<() => void>()
 let ticking: ReturnType<typeof setInterval> | undefined
@@ -72,6 +97,26 @@ export function Day({ at }: { at: number }) {
   return (
     <time dateTime={new Date(at).toISOString()} title={exact.format(at)}>
       {new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium' }).format(at)}
+    </time>
+  )
+}
+
+/** How long until something ends. */
+export function Until({ at }: { at: number }) {
+  const current = useNow()
+  return (
+    <time className="time" dateTime={new Date(at).toISOString()} title={exact.format(at)}>
+      {untilWords(at, current)}
+      <span className="only-heard"> ({exact.format(at)})</span>
+    </time>
+  )
+}
+
+/** When something happened, within a sentence that is read later. */
+export function Moment({ at }: { at: number }) {
+  return (
+    <time dateTime={new Date(at).toISOString()} title={exact.format(at)}>
+      {momentWords(at, Date.now())}
     </time>
   )
 }

@@ -15,7 +15,8 @@ const places = [
   ['/runs', 'Runs'],
   ['/deliveries', 'Deliveries'],
   ['/keys', 'Access keys'],
-  ['/audit', 'Audit']
+  ['/audit', 'Audit'],
+  ['/settings', 'Settings']
 ] as const
 
 export function Frame() {

@@ -1,13 +1,18 @@
 // The way in: there are no passwords here, the organization's own identity provider asks for them.
 import { loginAddress } from '../api/console.ts'
 import { Notice } from '../components/basics.tsx'
+import { Receipt, useReceipt } from './receipt.tsx'
 
 export function Login({ returning }: { returning: boolean }) {
-  const back = `${window.location.pathname}${window.location.search}`
+  const receipt = useReceipt()
+  const { pathname, search, hash } = window.location
+  // What stands behind a # never reaches the server, so a reminder's #token would be lost on the way through the login.
+  const back = `${pathname}${hash === '#token' && search === '' ? '?rotate' : search}`
   return (
     <main className="alone">
       <h1>Quayside console</h1>
-      {returning ? (
+      {receipt ? <Receipt receipt={receipt} /> : null}
+      {returning && !receipt ? (
         <Notice tone="quiet" title="Your session has ended.">
           <p>Log in again to go on where you were.</p>
         </Notice>

@@ -7,15 +7,18 @@ import { RunView } from '../components/stack/runs.tsx'
 import { StackProvider, type StackView } from '../components/stack/stack-view.tsx'
 import { SyncView } from '../components/stack/sync-view.tsx'
 import { useHost } from '../host/host-provider.tsx'
+import { useInstallation } from './token-notice.tsx'
 
 /** The StackView of this frame's installation. */
 export function StackHere({ children }: { children: ReactNode }) {
   const { host, api, session } = useHost()
+  // An editor sees nothing of it here, so nothing is asked.
+  const installation = useInstallation({ enabled: session.stackAdmin !== false })
   const admin = session.stackAdmin === true
   const view: StackView = {
     id: session.installation.id,
     api: api.stack,
-    installation: session.installation,
+    installation: installation.data,
     can: { custody: session.stackAdmin !== false, configure: admin, run: admin },
     branches: host.branches,
     links: { run: id => `/runs/${id}`, sync: id => `/syncs/${id}` },
@@ -37,11 +40,16 @@ export function NotAdmin({ stackName }: { stackName: string }) {
 
 /** A location with pages of its own: the frame's address stays, so the way between them is kept in memory. */
 export function pagesIn(home: ReactNode) {
-  return createMemoryRouter([
-    { path: '/', element: home },
-    { path: '/runs/:id', element: <RunPage /> },
-    { path: '/syncs/:id', element: <SyncPage /> }
-  ])
+  // What the frame's address asked for (…?rotate) is asked of the first page.
+  const { search, hash } = window.location
+  return createMemoryRouter(
+    [
+      { path: '/', element: home },
+      { path: '/runs/:id', element: <RunPage /> },
+      { path: '/syncs/:id', element: <SyncPage /> }
+    ],
+    { initialEntries: [{ pathname: '/', search, hash }] }
+  )
 }
 
 export function Pages({ router }: { router: ReturnType<typeof pagesIn> }) {

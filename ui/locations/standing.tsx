@@ -1,22 +1,16 @@
 // How the installation stands, in one notice and three figures: what any CMS user of the stack may know.
-import { useQuery } from '@tanstack/react-query'
 import { count, Notice, Problem } from '../components/basics.tsx'
-import { useHost } from '../host/host-provider.tsx'
+import { TokenNotice, useInstallation } from './token-notice.tsx'
 
 export function Standing() {
-  const { api, session } = useHost()
-  const query = useQuery({
-    queryKey: [session.installation.id, 'installation'],
-    queryFn: ({ signal }) => api.stack.installation(signal),
-    initialData: session.installation,
-    refetchInterval: 10_000
-  })
+  const query = useInstallation()
   const { token, hold, syncs } = query.data
   const all = syncs.active + syncs.paused
   return (
     <>
       {query.error ? <Problem error={query.error} /> : null}
-      {hold ? (
+      <TokenNotice installation={query.data} />
+      {token?.status === 'dead' ? null : hold ? (
         <Notice tone="wait" title={hold.reason}>
           <p>Jobs of this stack wait; nothing is lost. A stack admin finds what to do on the app's configuration page.</p>
         </Notice>

@@ -4,8 +4,9 @@ import { useState } from 'react'
 import type { Connection } from '../../../server/http/contract/stack.ts'
 import { Button, Empty, Problem, Waiting } from '../basics.tsx'
 import { Table } from '../list.tsx'
-import { State } from '../state.tsx'
+import { connectionLook, State } from '../state.tsx'
 import { Time } from '../time.tsx'
+import { ConnectionSecretsForm } from './connection-secrets.tsx'
 import { NewConnectionForm } from './new-connection.tsx'
 import { useConnections, useRefresh, useStack } from './stack-view.tsx'
 
@@ -14,6 +15,7 @@ export function ConnectionsSection({ primary = false }: { primary?: boolean }) {
   const refresh = useRefresh()
   const connections = useConnections()
   const [adding, setAdding] = useState(false)
+  const [entering, setEntering] = useState<Connection | null>(null)
   const check = useMutation({ mutationFn: (id: string) => api.checkConnection(id), onSettled: refresh })
   const items = connections.data?.items ?? []
   const add = (
@@ -29,6 +31,7 @@ export function ConnectionsSection({ primary = false }: { primary?: boolean }) {
         {can.configure && items.length > 0 && !adding ? add : null}
       </div>
       {adding ? <NewConnectionForm onClose={() => setAdding(false)} /> : null}
+      {entering ? <ConnectionSecretsForm key={entering.id} connection={entering} onClose={() => setEntering(null)} /> : null}
       {connections.data ? (
         items.length > 0 ? (
           <Table
@@ -52,14 +55,21 @@ export function ConnectionsSection({ primary = false }: { primary?: boolean }) {
                 title: 'Actions',
                 render: connection =>
                   can.configure ? (
-                    <Button
-                      look="plain"
-                      aria-label={`Check now: ${connection.name}`}
-                      busy={check.isPending && check.variables === connection.id && 'Checking…'}
-                      onClick={() => check.mutate(connection.id)}
-                    >
-                      Check now
-                    </Button>
+                    <div className="actions">
+                      {connection.secrets === 'erased' || connection.secrets === 'exposed' ? (
+                        <Button look="plain" aria-label={`Enter secrets: ${connection.name}`} onClick={() => setEntering(connection)}>
+                          Enter secrets
+                        </Button>
+                      ) : null}
+                      <Button
+                        look="plain"
+                        aria-label={`Check now: ${connection.name}`}
+                        busy={check.isPending && check.variables === connection.id && 'Checking…'}
+                        onClick={() => check.mutate(connection.id)}
+                      >
+                        Check now
+                      </Button>
+                    </div>
                   ) : null
               }
             ]}
@@ -78,11 +88,12 @@ export function ConnectionsSection({ primary = false }: { primary?: boolean }) {
 }
 
 function ConnectionState({ connection }: { connection: Connection }) {
-  if (!connection.error) return <State of={{ tone: 'good', icon: 'checked', word: 'Reachable' }} />
   return (
     <>
-      <State of={{ tone: 'bad', icon: 'failing', word: 'Failing' }} />
-      <p className="meta">{connection.error}</p>
+      <State of={connectionLook(connection)} />
+      {connection.secrets === 'erased' ? <p className="meta">Erased when the former installation ended.</p> : null}
+      {connection.secrets === 'exposed' ? <p className="meta">May be known to others: change them there, then enter them here.</p> : null}
+      {connection.error && connection.secrets !== 'erased' ? <p className="meta">{connection.error}</p> : null}
     </>
   )
 }

@@ -52,11 +52,27 @@ export function useGrant(grantId: string) {
     refetchInterval: ({ state }) => (state.data?.grant?.id === grantId && finishedGrant(state.data.grant.status) ? false : 1000),
     refetchIntervalInBackground: true
   })
-  return { grant: query.data?.grant?.id === grantId ? query.data.grant : null, error: query.error }
+  return { grant: query.data?.grant?.id === grantId ? query.data.grant : null, custody: query.data, error: query.error }
 }
 
 export function finishedGrant(status: Grant['status']): boolean {
   return status === 'revoked' || status === 'revoke_refused' || status === 'failed'
+}
+
+/** Who is told; asked again so that the outcome of an alert shows. `enabled` false where the person may not know. */
+export function useRecipients(enabled = true) {
+  const { id, api } = useStack()
+  return useQuery({ queryKey: [id, 'recipients'], queryFn: ({ signal }) => api.recipients(signal), enabled, refetchInterval: 10_000 })
+}
+
+export function useAlerts(before: string | null = null) {
+  const { id, api } = useStack()
+  return useQuery({ queryKey: [id, 'alerts', before], queryFn: ({ signal }) => api.alerts(before, signal), refetchInterval: 10_000 })
+}
+
+export function usePredecessors() {
+  const { id, api } = useStack()
+  return useQuery({ queryKey: [id, 'predecessors'], queryFn: ({ signal }) => api.predecessors(signal) })
 }
 
 export function useConnections() {

@@ -1,8 +1,11 @@
 // One installation: the same panels that a stack admin has in the CMS, seen from the operator's side.
 import { Link } from 'react-router'
 import { Id, Notice } from '../../components/basics.tsx'
+import { AlertsSection } from '../../components/stack/alerts-section.tsx'
 import { ConnectionsSection } from '../../components/stack/connections-section.tsx'
 import { KeysSection } from '../../components/stack/keys-section.tsx'
+import { LeaveSection } from '../../components/stack/leave-section.tsx'
+import { Predecessors } from '../../components/stack/predecessors.tsx'
 import { SyncsSection } from '../../components/stack/syncs-section.tsx'
 import { TokenSection } from '../../components/stack/token-section.tsx'
 import { RunsSection } from '../../components/stack/runs.tsx'
@@ -10,6 +13,7 @@ import { installationLook, State } from '../../components/state.tsx'
 import { Time } from '../../components/time.tsx'
 import { PageHead } from '../frame.tsx'
 import { ConsoleStack } from './console-stack.tsx'
+import { Ended } from './ended.tsx'
 
 export function InstallationPage() {
   return (
@@ -21,7 +25,7 @@ export function InstallationPage() {
               <State of={installationLook(installation)} />
             </p>
           </PageHead>
-          {installation.hold ? (
+          {installation.hold && installation.token?.status !== 'dead' && installation.status === 'active' ? (
             <Notice tone="wait" title={installation.hold.reason}>
               <p>
                 On hold since <Time at={installation.hold.since} />. Its jobs wait; nothing is lost.
@@ -53,11 +57,20 @@ export function InstallationPage() {
               <Id value={installation.id} />
             </dd>
           </dl>
-          <TokenSection />
-          <ConnectionsSection />
-          <SyncsSection />
-          <KeysSection />
-          <RunsSection title="Latest runs" />
+          {installation.status === 'uninstalled' ? (
+            <Ended />
+          ) : (
+            <>
+              <TokenSection />
+              <Predecessors />
+              <ConnectionsSection />
+              <SyncsSection />
+              <KeysSection />
+              <AlertsSection />
+              <RunsSection title="Latest runs" />
+            </>
+          )}
+          <LeaveSection />
           <p>
             <Link to={`/deliveries?installation=${installation.id}`}>Deliveries</Link> and{' '}
             <Link to={`/audit?installation=${installation.id}`}>audit</Link> of this installation.

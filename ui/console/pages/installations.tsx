@@ -5,7 +5,8 @@ import { consoleApi } from '../../api/console.ts'
 import { count, Empty, Id } from '../../components/basics.tsx'
 import { type Column, ListOf, useFilters } from '../../components/list.tsx'
 import { installationLook, State, tokenLook } from '../../components/state.tsx'
-import { Time } from '../../components/time.tsx'
+import { expiryWords } from '../../components/stack/token-words.ts'
+import { exactTime, Time, useNow } from '../../components/time.tsx'
 import { PageHead } from '../frame.tsx'
 import { useList } from './use-list.ts'
 
@@ -33,7 +34,17 @@ export const installationColumns: Column<Installation>[] = [
   { title: 'API key', render: installation => <Id value={installation.stackApiKey} /> },
   {
     title: 'Token',
-    render: installation => (installation.token ? <State of={tokenLook(installation.token.status)} /> : <span className="muted">none</span>)
+    render: ({ token }) =>
+      token ? (
+        <>
+          <State of={tokenLook(token)} />
+          {token.status === 'dead' ? null : (
+            <p className="meta time">{token.expiresAt === null ? 'no expiry known' : <Expiry at={token.expiresAt} />}</p>
+          )}
+        </>
+      ) : (
+        <span className="muted">none</span>
+      )
   },
   { title: 'Active syncs', number: true, render: installation => count(installation.syncs.active) },
   { title: 'Paused', number: true, render: installation => count(installation.syncs.paused) },
@@ -45,6 +56,11 @@ export const installationColumns: Column<Installation>[] = [
   },
   { title: 'Installed', render: installation => <Time at={installation.createdAt} /> }
 ]
+
+function Expiry({ at }: { at: number }) {
+  const now = useNow()
+  return <span title={exactTime(at)}>{expiryWords(at, now)}</span>
+}
 
 export function InstallationsPage() {
   const { values } = useFilters([])

@@ -1,32 +1,106 @@
-// Which installations need a person, why, and what that person does. Pure: these are the first words an operator reads.
-import type { Installation } from '../../../server/http/contract/stack.ts'
+// Which installations need a person, why, and what that person presses. Pure: these are the first words an operator reads.
+import type { AlertRecipient, Custody, Installation } from '../../../server/http/contract/stack.ts'
+import { counted } from '../../components/basics.tsx'
+import { installationLook, type Look, needStates } from '../../components/state.tsx'
+import { expiryWords, phaseOf, waitingWords } from '../../components/stack/token-words.ts'
 
 export interface Need {
   installation: Installation
+  look: Look
   why: string
   remedy: string
+  /** Where an admin presses it: behind the address of the installation's page. null = its page only tells. */
+  at: '?rotate' | '#alerts' | null
 }
 
-const soonMs = 14 * 86_400_000
-
-/** The worst first. Installations that only wait for nobody are left out. */
-export function needs(installations: Installation[], now = Date.now()): Need[] {
-  return installations.flatMap(installation => needOf(installation, now) ?? []).toSorted((a, b) => a.rank - b.rank)
+/** What an installation's own summary does not say; absent while it is not known. */
+export interface Closer {
+  exposed?: boolean
+  recipients?: AlertRecipient[]
 }
 
-function needOf(installation: Installation, now: number): (Need & { rank: number }) | null {
-  const { status, token, hold } = installation
-  const need = (rank: number, why: string, remedy: string) => ({ installation, why, remedy, rank })
-  if (status === 'uninstalled') return null
-  if (status === 'unclaimed')
-    return need(4, 'Its organization is not on the list of this Quayside.', 'Add the organization to the settings, or leave it idle.')
-  if (status === 'pending')
-    return need(3, 'It was installed, but Contentstack has not confirmed it yet.', 'Open the app in the stack once; that confirms it.')
-  if (token?.status === 'dead')
-    return need(0, 'Its token is refused by Contentstack. Its jobs wait; nothing is lost.', 'A stack admin replaces the token.')
-  if (hold) return need(1, hold.reason, 'Open the installation to see what releases it.')
-  if (!token) return need(2, 'No token is in custody, so nothing can be synced.', 'A stack admin connects the stack.')
-  if (token.expiresAt !== null && token.expiresAt - now < soonMs)
-    return need(2, 'Its token expires within two weeks.', 'A stack admin replaces the token.')
-  return null
+export function closerOf(custody: Custody | undefined, recipients: AlertRecipient[] | undefined): Closer {
+  return { ...(custody && { exposed: custody.current?.exposed ?? false }), ...(recipients && { recipients }) }
+}
+
+/** Worst first. */
+const concerns = {
+  dead: { remedy: 'Replace the token', at: '?rotate' },
+  held: { remedy: 'Look what releases it', at: null },
+  none: { remedy: 'Connect the stack', at: '?rotate' },
+  exposed: { remedy: 'Rotate the token', at: '?rotate', look: needStates.exposed },
+  expiring: { remedy: 'Rotate the token', at: '?rotate', look: needStates.expiring },
+  unreached: { remedy: 'Look at the recipients', at: '#alerts', look: needStates.unreached },
+  orphaned: { remedy: 'Rotate the token: that deletes it', at: '?rotate', look: needStates.left },
+  ended: { remedy: 'Look what is left, and delete it there', at: null, look: needStates.left },
+  pending: { remedy: 'Open the app in the stack once; that confirms it.', at: null },
+  unclaimed: { remedy: 'Add the organization to the settings, or leave it idle.', at: null }
+} satisfies Record<string, Pick<Need, 'remedy' | 'at'> & { look?: Look }>
+
+type Concern = keyof typeof concerns
+const order = Object.keys(concerns) as Concern[]
+
+/** The worst first; one installation may need several things. Installations that only wait for nobody are left out. */
+export function needs(installations: Installation[], closer: Map<string, Closer> = new Map(), now = Date.now()): Need[] {
+  return installations
+    .flatMap(installation => concernsOf(installation, closer.get(installation.id) ?? {}, now).map(told => ({ installation, ...told })))
+    .toSorted((a, b) => order.indexOf(a.concern) - order.indexOf(b.concern))
+    .map(({ installation, concern, why }) => ({ installation, look: installationLook(installation), why, ...concerns[concern] }))
+}
+
+interface Told {
+  concern: Concern
+  why: string
+}
+
+function concernsOf(installation: Installation, closer: Closer, now: number): Told[] {
+  const { status, left } = installation
+  const named = left.join(', ')
+  switch (status) {
+    case 'unclaimed':
+      return [{ concern: 'unclaimed', why: 'Its organization is not on the list of this Quayside.' }]
+    case 'pending':
+      return [{ concern: 'pending', why: 'It was installed, but Contentstack has not confirmed it yet.' }]
+    case 'uninstalled':
+      return left.length === 0 ? [] : [{ concern: 'ended', why: `After the uninstall ${named} may still stand in Contentstack.` }]
+    case 'active':
+      return [
+        ...ofToken(installation, closer, now),
+        ...unreached(closer.recipients ?? []),
+        ...(left.length === 0
+          ? []
+          : [{ concern: 'orphaned' as const, why: `${named} may still stand in Contentstack, and nobody here holds it.` }])
+      ]
+  }
+}
+
+function ofToken({ token, hold, syncs }: Installation, { exposed = false }: Closer, now: number): Told[] {
+  const held: Told[] = hold ? [{ concern: 'held', why: hold.reason }] : []
+  const expires = token?.expiresAt ?? null
+  switch (phaseOf(token && { ...token, exposed }, now)) {
+    case 'dead':
+      return [{ concern: 'dead', why: `Its token is refused by Contentstack; ${waitingWords(syncs.active)}.` }]
+    case 'none':
+      return [{ concern: 'none', why: hold?.reason ?? 'No token is in custody, so nothing can be synced.' }]
+    case 'exposed':
+      return [...held, { concern: 'exposed', why: 'The key that sealed its token may be known to others, and so the token.' }]
+    case 'expiring': {
+      const when = expires === null ? 'is about to expire' : expiryWords(expires, now)
+      return [...held, { concern: 'expiring', why: `Its token ${when}; then ${waitingWords(syncs.active)}.` }]
+    }
+    case 'coming':
+    case 'well':
+      return held
+  }
+}
+
+function unreached(recipients: AlertRecipient[]): Told[] {
+  const failing = recipients.filter(({ error }) => error !== null)
+  const [first] = failing
+  if (!first) return []
+  const whom =
+    failing.length === 1
+      ? `${first.address}: ${first.error}`
+      : `${counted(failing.length, 'recipient')}: ${failing.map(each => each.address).join(', ')}.`
+  return [{ concern: 'unreached', why: `Alerts do not reach ${whom}` }]
 }

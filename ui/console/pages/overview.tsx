@@ -1,15 +1,17 @@
 // What needs somebody now, first; then what is under way. An empty first part is the good news and says so.
+import { useQueries } from '@tanstack/react-query'
 import { Link } from 'react-router'
-import type { Sync } from '../../../server/http/contract/stack.ts'
+import type { Installation, Sync } from '../../../server/http/contract/stack.ts'
 import { consoleApi } from '../../api/console.ts'
 import { Empty, Notice, Problem, Waiting } from '../../components/basics.tsx'
 import { type Column, Table } from '../../components/list.tsx'
-import { installationLook, State, syncStates } from '../../components/state.tsx'
+import { State, syncStates } from '../../components/state.tsx'
 import { runningRun } from '../../components/stack/progress.ts'
 import { runColumns } from '../../components/stack/runs.tsx'
 import { direction } from '../../components/stack/syncs-section.tsx'
 import { PageHead } from '../frame.tsx'
-import { type Need, needs } from './needs.ts'
+import { roleFor, useMe } from '../me.tsx'
+import { type Closer, closerOf, type Need, needs } from './needs.ts'
 import { useList } from './use-list.ts'
 
 export function OverviewPage() {
@@ -18,6 +20,7 @@ export function OverviewPage() {
   const runs = useList('runs', consoleApi.runs, {}, runningRun)
   const error = installations.error ?? syncs.error ?? runs.error
   const all = installations.data?.items
+  const closer = useCloser(all ?? [])
   return (
     <>
       <PageHead title="Overview" />
@@ -28,7 +31,7 @@ export function OverviewPage() {
           all.length === 0 ? (
             <Empty>Quayside stands ready. When a stack installs it, what needs attention will stand here.</Empty>
           ) : (
-            <Needs installations={needs(all)} syncs={syncs.data.items} />
+            <Needs installations={needs(all, closer)} syncs={syncs.data.items} />
           )
         ) : error ? null : (
           <Waiting label="installations and syncs" />
@@ -58,15 +61,47 @@ export function OverviewPage() {
   )
 }
 
+/** Twice a request an installation, so only once a minute, and only for those that are at work. */
+const closerEveryMs = 60_000
+
+/** What only an installation's own routes tell: whether its token is exposed, whom alerts do not reach. */
+function useCloser(installations: Installation[]): Map<string, Closer> {
+  const working = installations.filter(({ status }) => status === 'active')
+  const often = { staleTime: closerEveryMs, refetchInterval: closerEveryMs }
+  const custodies = useQueries({
+    queries: working.map(({ id }) => ({
+      queryKey: [id, 'custody'],
+      queryFn: ({ signal }: { signal: AbortSignal }) => consoleApi.stack(id).custody(signal),
+      ...often
+    }))
+  })
+  const recipients = useQueries({
+    queries: working.map(({ id }) => ({
+      queryKey: [id, 'recipients'],
+      queryFn: ({ signal }: { signal: AbortSignal }) => consoleApi.stack(id).recipients(signal),
+      ...often
+    }))
+  })
+  return new Map(working.map(({ id }, index) => [id, closerOf(custodies[index]?.data, recipients[index]?.data?.items)]))
+}
+
 const needColumns: Column<Need>[] = [
-  { title: 'State', render: ({ installation }) => <State of={installationLook(installation)} /> },
+  { title: 'State', render: ({ look }) => <State of={look} /> },
   {
     title: 'Stack',
     render: ({ installation }) => <Link to={`/installations/${installation.id}`}>{installation.stackName || installation.stackApiKey}</Link>
   },
   { title: 'What happened', render: ({ why }) => why },
-  { title: 'What to do', render: ({ remedy }) => remedy }
+  { title: 'What to do', render: need => <Remedy need={need} /> }
 ]
+
+/** A link to where it is pressed, for whoever may press it there. */
+function Remedy({ need: { installation, remedy, at } }: { need: Need }) {
+  const me = useMe()
+  if (installation.status !== 'active' && installation.status !== 'uninstalled') return remedy
+  if (at !== null && roleFor(me, installation) !== 'admin') return `An admin: ${remedy.charAt(0).toLowerCase()}${remedy.slice(1)}.`
+  return <Link to={`/installations/${installation.id}${at ?? ''}`}>{remedy}</Link>
+}
 
 const failingColumns: Column<Sync>[] = [
   { title: 'State', render: sync => <State of={syncStates[sync.state]} /> },
@@ -84,7 +119,7 @@ function Needs({ installations, syncs }: { installations: Need[]; syncs: Sync[] 
         <Table
           label="Installations that need somebody"
           rows={installations}
-          rowKey={({ installation }) => installation.id}
+          rowKey={({ installation, why }) => `${installation.id} ${why}`}
           columns={needColumns}
         />
       ) : null}

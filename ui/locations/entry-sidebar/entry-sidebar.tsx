@@ -10,6 +10,7 @@ import { entryStates, State } from '../../components/state.tsx'
 import { Time } from '../../components/time.tsx'
 import type { HostEntry } from '../../host/host.ts'
 import { useHost } from '../../host/host-provider.tsx'
+import { TokenNotice, useInstallation } from '../token-notice.tsx'
 import { nameOf, summarize } from './summary.ts'
 
 export default function EntrySidebar() {
@@ -41,6 +42,7 @@ export default function EntrySidebar() {
 function SavedEntry({ entry, uid, typing }: { entry: HostEntry; uid: string; typing: boolean }) {
   const { host, api } = useHost()
   const client = useQueryClient()
+  const installation = useInstallation({ everyMs: 30_000 })
   const { contentType, locale, version } = entry
   const about = { contentType, entryUid: uid, locale, branch: host.branch }
   const key = ['entry', contentType, uid, locale, host.branch]
@@ -65,7 +67,8 @@ function SavedEntry({ entry, uid, typing }: { entry: HostEntry; uid: string; typ
   const { banner, uncovered, syncs } = status.data
   return (
     <>
-      {banner ? (
+      <TokenNotice installation={installation.data} />
+      {banner && installation.data.token?.status !== 'dead' ? (
         <Notice tone="wait" title={banner}>
           <p>Nothing is lost: what you save is carried over as soon as it goes on.</p>
         </Notice>

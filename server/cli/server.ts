@@ -23,7 +23,7 @@ export async function askServer<T>(
   const base = at.base ?? required('QUAYSIDE_PUBLIC_URL').replace(/\/+$/, '')
   const { current } = ring ?? readKeyFile().ring
   const body = json === undefined ? '' : JSON.stringify(json)
-  const actor = userInfo().username
+  const actor = whoAmI()
   const [sentAt, word] = [Date.now(), randomUUID()]
   const route = `/api/operator${path}`
   const headers = {
@@ -50,6 +50,15 @@ export async function askServer<T>(
     ...(remedy === undefined ? {} : { remedy }),
     ...(fields === undefined ? {} : { fields })
   })
+}
+
+/** A container's account often has no name, which Node answers by throwing. */
+function whoAmI(): string {
+  try {
+    return userInfo().username
+  } catch {
+    return `uid ${process.getuid?.() ?? 'unknown'}`
+  }
 }
 
 /** A table for people, JSON for programs. */

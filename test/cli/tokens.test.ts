@@ -1,5 +1,8 @@
 // `quayside tokens` beside a real server: the list, the links of a rotation, and a look that Contentstack answers.
 import { spawn } from 'node:child_process'
+import { chmod, chown, copyFile, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { beforeAll, expect, it } from 'vitest'
 import type { CustodyLine, TokenLook } from '../../server/http/contract/operator.ts'
@@ -18,9 +21,14 @@ onBothDatabases('tokens', open => {
     connected = await connect(flow)
   })
 
-  function tokens(...args: string[]): Promise<{ code: number | null; out: string; err: string }> {
+  const tokens = (...args: string[]) => tokensAs({}, ...args)
+  function tokensAs(
+    { env = {}, uid }: { env?: Record<string, string>; uid?: number },
+    ...args: string[]
+  ): Promise<{ code: number | null; out: string; err: string }> {
     return new Promise((resolve, reject) => {
-      const child = spawn(process.execPath, [command, 'tokens', ...args], { env: flow.server.environment })
+      const options = { env: { ...flow.server.environment, ...env }, ...(uid === undefined ? {} : { uid }) }
+      const child = spawn(process.execPath, [command, 'tokens', ...args], options)
       let [out, err] = ['', '']
       child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()))
       child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()))
@@ -69,6 +77,17 @@ onBothDatabases('tokens', open => {
     const answer = await tokens(verb, 'ins_nobody')
     expect(answer).toMatchObject({ code: 1, out: '', err: expect.stringContaining('There is no installation ins_nobody') as string })
     expect(answer.err).not.toContain('    at ')
+  })
+
+  it.skipIf(process.getuid?.() !== 0)('works for an account without a name, as containers have them', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'quayside-nameless-'))
+    await chmod(folder, 0o711)
+    const key = join(folder, 'key')
+    await copyFile(flow.server.environment.QUAYSIDE_KEY_FILE ?? '', key)
+    await chown(key, 54_321, 54_321)
+    const { code, err } = await tokensAs({ env: { QUAYSIDE_KEY_FILE: key }, uid: 54_321 }, 'list')
+    await rm(folder, { recursive: true })
+    expect({ code, err }).toEqual({ code: 0, err: '' })
   })
 
   it('asks Contentstack right now', async () => {

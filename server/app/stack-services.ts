@@ -6,7 +6,7 @@ import type { StackServices } from '../http/stack-routes.ts'
 import { createAccessKey, listAccessKeys, revokeAccessKey } from '../identity/access-keys.ts'
 import { custodyOf, tokenView } from '../installations/custody.ts'
 import { startGrant } from '../installations/grant.ts'
-import { type Installation, installationById, organizationOf } from '../installations/installation.ts'
+import { type Installation, installationById, leftStanding, organizationOf } from '../installations/installation.ts'
 import { pasteToken } from '../installations/paste.ts'
 import { tokensOf } from '../installations/token.ts'
 import { holdOf } from '../jobs/queue.ts'
@@ -17,6 +17,7 @@ import { getSync, pauseSync, resumeSync } from '../sync/sync.ts'
 import { connectionView, contentTypeView, failedRecords, listRuns, listSyncs, runViews, syncViews } from '../sync/views.ts'
 import { listDeliveries } from '../webhooks/delivery.ts'
 import { alertServices } from './alerts.ts'
+import { adoptServices } from './adopt.ts'
 import type { Deps } from './deps.ts'
 
 const fieldSeconds = 20
@@ -31,6 +32,7 @@ export function stackServices(deps: Deps): StackServices {
     one(await runViews(db, [await getRun(db, { installationId, id })]))
 
   return {
+    ...adoptServices(deps),
     presentInstallation: async id => await installationView(deps, await installed(id)),
     ...alertServices(deps),
 
@@ -147,14 +149,15 @@ async function installationView({ db }: Pick<Deps, 'db'>, row: Installation): Pr
   const [organization, hold, tokens, syncs] = [
     await organizationOf(db, row),
     await holdOf(db, row.id),
-    await tokensOf(db, row.id, ['active', 'dead', 'minting', 'verifying']),
+    await tokensOf(db, row.id, ['active', 'expiring', 'dead', 'minting', 'verifying']),
     (await listSyncs(db, { installationId: row.id, limit: manySyncs })).items
   ]
   const count = (...states: shapes.Sync['state'][]) => syncs.filter(({ state }) => states.includes(state)).length
   return presentInstallation(row, {
     organization,
     hold,
-    token: tokens.find(({ status }) => status === 'active') ?? tokens[0] ?? null,
+    token: tokens.find(({ status }) => status === 'active' || status === 'expiring') ?? tokens[0] ?? null,
+    left: await leftStanding(db, row),
     syncs: { active: count('active', 'running', 'held'), paused: count('paused'), failing: count('failing') }
   })
 }

@@ -81,7 +81,8 @@ export function createTokenAdmin(options: TokenAdminOptions): TokenAdmin {
         description,
         scope,
         is_email_notification_enabled: expiresOn !== null,
-        ...(expiresOn !== null && { expires_on: expiresOn })
+        // Whether a token without any word on its end is taken is not established: exactly one is given (reference §1.2).
+        ...(expiresOn === null ? { is_never_expires: true } : { expires_on: expiresOn })
       }
       const answer = await cma.request<{ token?: ListedToken & { token?: unknown } }>({ method: 'POST', path, json: { token }, ...common })
       const { token: secret, ...created } = answer.token ?? { uid: '', name: '', token: undefined }

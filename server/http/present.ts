@@ -17,10 +17,11 @@ export interface InstallationFacts {
   hold: { reason: string; heldAt: number } | null
   token: Row<'management_token'> | null
   syncs: Installation['syncs']
+  left: string[]
 }
 
 export function presentInstallation(row: Row<'installation'>, facts: InstallationFacts): Installation {
-  const { organization, hold, token, syncs } = facts
+  const { organization, hold, token, syncs, left } = facts
   return {
     id: row.id,
     region: row.region,
@@ -34,6 +35,7 @@ export function presentInstallation(row: Row<'installation'>, facts: Installatio
     hold: hold && { reason: hold.reason, since: hold.heldAt },
     token: token && { status: token.status, fingerprint: token.fingerprint, expiresAt: token.expires_at },
     syncs,
+    left,
     createdAt: row.created_at
   }
 }

@@ -2,6 +2,7 @@
 // a hash. Knows nothing of requests: what a key's scopes allow is decided in gateway/policy.ts.
 //   active -> expired (by time) | revoked (by a person). Neither comes back.
 import { createHash, randomBytes } from 'node:crypto'
+import { sql } from 'kysely'
 import { type Actor, type AuditAction, appendAudit } from '../audit/audit.ts'
 import type { Db } from '../database/database.ts'
 import { newId } from '../database/id.ts'
@@ -164,6 +165,14 @@ export async function revokeAccessKey(
     await audit(trx, deps.vault, input.actor, 'key.revoke', changed, {})
     return changed
   })
+}
+
+/** All of an installation that has ended: revoked, and their hashes gone. Returns how many stood. The caller's audit event names them. */
+export async function endAccessKeys(trx: Db, installationId: string, now = Date.now()): Promise<number> {
+  const keys = () => trx.updateTable('access_key').where('installation_id', '=', installationId)
+  const { numUpdatedRows } = await keys().set({ revoked_at: now }).where('revoked_at', 'is', null).executeTakeFirst()
+  await keys().set({ key_hash: sql<string>`'erased ' || id` }).execute()
+  return Number(numUpdatedRows)
 }
 
 const actionsOf: Record<KeyScope['module'], KeyScope['actions']> = {

@@ -20,6 +20,8 @@ export interface CredentialDeps {
   vault: Vault
   apps: readonly AppCredentials[]
   budget: Budget
+  /** For the links of an alert. */
+  publicUrl: string
   log: Log
   fetch?: typeof fetch
 }

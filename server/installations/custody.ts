@@ -2,9 +2,9 @@
 // back; nothing of theirs is kept. The sequence, each step recorded before the next:
 //
 //   intent with a nonce name -> mint -> seal (verifying) -> verify -> switch (active; the former retires) -> drain, 2 minutes at most
-//   -> delete the former -> revoke the grant -> Contentstack confirms it inactive -> erase its secret
+//   -> delete the former and prove it dead -> revoke the grant -> Contentstack confirms it inactive -> erase its secret
 //
-// The job of a grant may be killed anywhere and is simply run again. States: of tokens in token.ts, of grants in grant.ts.
+// The job of a grant may be killed anywhere and is simply run again. States: of tokens in transitions.ts, of grants in grant.ts.
 import type { AppCredentials } from '../contentstack/oauth.ts'
 import { createTokenAdmin } from '../contentstack/tokens.ts'
 import type { Db } from '../database/database.ts'
@@ -15,18 +15,23 @@ import type { Log } from '../log.ts'
 import type { Vault } from '../vault/vault.ts'
 import { forgetAdmins } from './admins.ts'
 import type { Budget } from './budget.ts'
-import { endStaleGrants, grantAttempts, grantById, grantJob, type GrantRow, optionsOf } from './grant.ts'
+import { endStaleGrants, grantActor, grantAttempts, grantById, grantJob, type GrantRow, optionsOf } from './grant.ts'
 import { appOf, fetchOf } from './install.ts'
-import { installationById } from './installation.ts'
-import { abandonToken, drainMilliseconds, giveUpToken, type GrantWork, mint, retireFormer, stillValid } from './mint.ts'
+import { endByGrant, installationById } from './installation.ts'
+import { mint } from './mint.ts'
 import { retireJob } from './paste.ts'
+import { drainMilliseconds, giveUpToken, type GrantWork, leaveUnfinished, listed, retireFormer, stillValid } from './retire.ts'
 import { isAuthorizationShared, revokeGrant } from './revoke.ts'
-import { dropToken, type TokenRow, tokensOf, type VerificationRow } from './token.ts'
+import { dropToken, tokensOf, type VerificationRow } from './token.ts'
+import { current as currentStatuses, type TokenRow } from './transitions.ts'
+import { prepareUninstall } from './uninstall.ts'
+import { watchJobKind } from './watch.ts'
 
 export interface CustodyDeps {
   vault: Vault
   apps: readonly AppCredentials[]
   budget: Budget
+  publicUrl: string
   log: Log
   fetch?: typeof fetch
   /** How long requests already under way may go on with the former token; 60 unless set, 120 at most. */
@@ -61,7 +66,7 @@ export function installationJobs(db: Db, deps: CustodyDeps): JobKind[] {
       await endStaleGrants(db, deps)
     }
   }
-  return [grant, retire, sweep]
+  return [grant, retire, sweep, watchJobKind(db, deps)] as JobKind[]
 }
 
 interface GrantPayload {
@@ -72,7 +77,7 @@ interface GrantPayload {
 
 async function carryOut(db: Db, deps: CustodyDeps, payload: GrantPayload, context: JobContext): Promise<JobResult> {
   const grant = await grantById(db, payload.grantId)
-  if (grant.finished_at !== null) return
+  if (grant.finished_at !== null) return await endWhenCarriedOut(db, deps, grant.id)
   if (grant.status === 'started') return { cancel: 'The grant was not completed.' }
   const installation = await installationById(db, grant.installation_id)
   const app = appOf(deps.apps, installation)
@@ -93,6 +98,14 @@ async function carryOut(db: Db, deps: CustodyDeps, payload: GrantPayload, contex
     return
   }
   await revokeGrant(db, deps, { grantId: grant.id, app, signal: context.signal, last })
+  await endWhenCarriedOut(db, deps, grant.id)
+}
+
+/** The installation ends last: whatever it still held would be erased with it, the grant's own token too. */
+async function endWhenCarriedOut(db: Db, deps: CustodyDeps, grantId: string): Promise<void> {
+  const grant = await grantById(db, grantId)
+  if (grant.purpose !== 'uninstall' || grant.status === 'failed') return
+  await endByGrant(db, deps, { installationId: grant.installation_id, actor: grantActor(grant) })
 }
 
 /** Returns the seconds to wait before going on, 0 when everything but the revocation is done. */
@@ -114,8 +127,13 @@ async function work(db: Db, deps: CustodyDeps, grant: GrantRow, context: JobCont
   })
   const grantWork: GrantWork = { grant, installation, app, admin, attempt: context.attempt, signal: context.signal }
   if (grant.status === 'exchanged') {
-    if (grant.purpose === 'delete') await giveUpToken(db, deps, grantWork)
-    else await mint(db, deps, grantWork)
+    if (grant.purpose === 'mint' || grant.purpose === 'rotate') await mint(db, deps, grantWork)
+    else {
+      // While no token stands anybody in the frame may begin a grant: only an Owner or Admin is shown this list.
+      await listed(grantWork)
+      if (grant.purpose === 'uninstall') await prepareUninstall(db, deps, grantWork)
+      await giveUpToken(db, deps, grantWork)
+    }
     forgetAdmins(installation.id)
   }
   return await retireFormer(db, deps, grantWork)
@@ -127,7 +145,7 @@ async function recordFailure(db: Db, deps: CustodyDeps, grant: GrantRow, error: 
       ? [error.message, error.remedy].filter(text => text !== undefined).join('. ')
       : unforeseen
   deps.log.warn({ grantId: grant.id, error }, 'a grant could not be carried out')
-  await abandonToken(db, deps, await grantById(db, grant.id))
+  await leaveUnfinished(db, deps, await grantById(db, grant.id), words)
   // What was minted is current and stays so; only cleaning up behind it failed.
   await db.updateTable('grant_flow').set({ error: words }).where('id', '=', grant.id).where('status', '=', 'exchanged').execute()
 }
@@ -143,11 +161,12 @@ async function retireWithoutGrant(db: Db, deps: CustodyDeps, installationId: str
   for (const row of await tokensOf(db, installationId, ['retiring'])) {
     const left = row.updated_at + drainMilliseconds(deps) - Date.now()
     if (left > 0) return { snoozeSeconds: Math.ceil(left / 1000), reason: 'requests under way may end with the former token' }
-    if (row.origin === 'pasted') await dropToken(db, deps.vault, row, 'retired', stillValid)
-    else await dropToken(db, deps.vault, row, 'orphaned', replaced)
+    const drop = row.origin === 'pasted' ? ({ to: 'retired', error: stillValid } as const) : ({ to: 'orphaned', error: replaced } as const)
+    await dropToken(db, deps.vault, { row, why: 'replaced by a pasted token', actor: custodian, ...drop })
   }
 }
 
+const custodian = { kind: 'system', id: 'custody', name: 'Token custody' } as const
 const replaced = 'Replaced by a pasted token. The next grant deletes it, or a person under Settings > Tokens in Contentstack.'
 
 export interface TokenView {
@@ -184,7 +203,7 @@ export async function custodyOf(
   installationId: string
 ): Promise<{ current: TokenView | null; history: TokenView[]; grant: GrantView | null }> {
   const tokens = await tokensOf(db, installationId)
-  const current = tokens.find(({ status }) => status === 'active') ?? tokens.find(({ status }) => status === 'dead') ?? null
+  const current = tokens.find(({ status }) => currentStatuses.includes(status)) ?? tokens.find(({ status }) => status === 'dead') ?? null
   const grant = await db
     .selectFrom('grant_flow')
     .selectAll()

@@ -326,8 +326,10 @@ function checkChoices({ expiresInDays, branches, purpose }: GrantStart): void {
   if (expiresInDays !== null && !(Number.isInteger(expiresInDays) && expiresInDays >= 1 && expiresInDays <= 365)) {
     throw new AppError('invalid', 'A token expires after 1 to 365 days, or never', { fields: { expiresInDays: ['is not valid'] } })
   }
-  if (purpose !== 'delete' && (branches.length === 0 || branches.some(branch => !/^[a-z0-9_]{1,15}$/.test(branch)))) {
-    throw new AppError('invalid', 'Name at least one branch, each by its uid', { fields: { branches: ['is not valid'] } })
+  if ((purpose === 'mint' || purpose === 'rotate') && branches.some(branch => !/^[a-z0-9_]{1,15}$/.test(branch))) {
+    throw new AppError('invalid', 'Name branches by their uid: small letters, digits and _, at most 15', {
+      fields: { branches: ['is not valid'] }
+    })
   }
 }
 

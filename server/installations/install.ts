@@ -61,6 +61,26 @@ export function appAt(apps: readonly AppCredentials[], location: string): AppCre
   })
 }
 
+/** Where people rotate or replace a token: the app's page in Contentstack for stack admins, the console for the operator's people. */
+export function custodyLinks(
+  deps: { apps: readonly AppCredentials[]; publicUrl: string },
+  installation: Pick<Installation, 'id' | 'region' | 'installation_uid' | 'stack_api_key'>
+): { title: string; url: string }[] {
+  return [
+    { title: 'Open in Contentstack', url: configPage(deps, installation) },
+    { title: 'Open in the console', url: `${deps.publicUrl}/console/installations/${installation.id}?rotate` }
+  ]
+}
+
+/** https://www.contentstack.com/docs/developers/apis/marketplace-api#install-an-app: where the platform itself sends people. */
+export function configPage(
+  deps: { apps: readonly AppCredentials[] },
+  installation: Pick<Installation, 'region' | 'installation_uid' | 'stack_api_key'>
+): string {
+  const { application } = appOf(deps.apps, installation).region
+  return `${application}/installed-apps/${installation.installation_uid}/stacks/${installation.stack_api_key}/config`
+}
+
 /** Throws AppError internal when an installation's region is no longer configured. */
 export function appOf(apps: readonly AppCredentials[], installation: Pick<Installation, 'region'>): AppCredentials {
   const app = apps.find(({ region }) => region.id === installation.region)

@@ -4,16 +4,21 @@
 //   (none) -> pending      install callback: an exchanged code, which binds nobody
 //   (none) -> active       lifecycle event or app-token of a claimed organization
 //   pending -> active      the same, agreeing on app, installation, organization and stack
-//   pending | active -> uninstalled   lifecycle event, or the same stack installed anew; final: a late event never revives it
+//   pending | active -> uninstalled   lifecycle event, a grant for it, or the same stack installed anew; final: a late event never
+//                          revives it
 //
 // Installations of an organization that the operator does not list stay pending and idle.
+import { forgetRecipients } from '../alerts/recipients.ts'
+import { raiseAlert } from '../alerts/alert.ts'
 import { appendAudit, type Actor } from '../audit/audit.ts'
 import type { Db } from '../database/database.ts'
 import { newId } from '../database/id.ts'
 import type { Row } from '../database/schema.ts'
 import { AppError } from '../errors.ts'
+import { endAccessKeys } from '../identity/access-keys.ts'
 import { cancelJobs, enqueue, hold, holdOf, release } from '../jobs/queue.ts'
 import type { Vault } from '../vault/vault.ts'
+import { moveTokens, type TokenRow } from './transitions.ts'
 
 export type Installation = Row<'installation'>
 export type Organization = Row<'organization'>
@@ -280,13 +285,8 @@ async function end(trx: Db, deps: InstallationDeps, row: Installation, actor: Ac
   await hold(trx, row.id, 'The app was uninstalled from this stack.')
   await cancelJobs(trx, { group: row.id })
   await deps.vault.eraseAll(trx, row.id)
-  // A management token cannot delete itself, and no grant stands: what we held is listed, so that somebody deletes it there.
-  await trx
-    .updateTable('management_token')
-    .set({ status: 'orphaned', secret_id: null, updated_at: now, error: 'Uninstalled. Delete it in Contentstack under Settings > Tokens.' })
-    .where('installation_id', '=', row.id)
-    .where('status', 'in', ['minting', 'verifying', 'active', 'retiring', 'dead'])
-    .execute()
+  await forgetRecipients(trx, row.id)
+  const keys = await endAccessKeys(trx, row.id, now)
   await trx
     .updateTable('grant_flow')
     .set({ status: 'failed', error: 'The app was uninstalled.', access_secret_id: null, verifier_secret_id: null, finished_at: now })
@@ -294,13 +294,64 @@ async function end(trx: Db, deps: InstallationDeps, row: Installation, actor: Ac
     .where('finished_at', 'is', null)
     .execute()
   await enqueue(trx, { kind: installationUninstalled, lane: 'live', payload: { installationId: row.id } })
+  const left = await leaveTokens(trx, deps, row, actor)
   await appendAudit(trx, deps.vault, {
     organizationId: row.organization_id,
     installationId: row.id,
     actor,
     action: 'installation.uninstall',
     object: objectOf(row),
-    detail: { why }
+    detail: { why, accessKeys: keys, left }
   })
   return { ...row, ...changes }
+}
+
+/** A management token cannot delete itself, and no grant stands: what may stand is listed, and somebody told, so that it goes there. */
+async function leaveTokens(trx: Db, deps: InstallationDeps, row: Installation, actor: Actor): Promise<string[]> {
+  const left = await moveTokens(trx, deps.vault, actor, async (_trx, { move }) => {
+    const tokens = await trx.selectFrom('management_token').selectAll().where('installation_id', '=', row.id).execute()
+    const names: string[] = []
+    for (const token of tokens.filter(mayStand)) {
+      const error = 'Uninstalled. Delete it in Contentstack under Settings > Tokens.'
+      if (token.status !== 'orphaned') await move({ row: token, to: 'orphaned', why: 'the app was uninstalled', changes: { error } })
+      names.push(`the management token "${token.name}"`)
+    }
+    return row.webhook_uid === null ? names : [...names, `the webhook "${webhookName(row)}"`]
+  })
+  if (left.length > 0) {
+    await raiseAlert(trx, {
+      organizationId: row.organization_id,
+      installationId: row.id,
+      kind: 'installation.left',
+      title: `Quayside is gone from ${objectOf(row).name}, but something of it stands there still`,
+      text: `An uninstall in Contentstack is told after the fact, too late to clear up: ${left.join(', ')}. An admin of the stack deletes it under Settings.`,
+      links: []
+    })
+  }
+  return left
+}
+
+const mayStand = ({ status, token_uid: uid }: TokenRow): boolean => status !== 'retired' && (status !== 'rejected' || uid !== null)
+
+/** What may still stand in Contentstack and nobody here holds, in words. */
+export async function leftStanding(db: Db, row: Installation): Promise<string[]> {
+  const orphans = await db
+    .selectFrom('management_token')
+    .select('name')
+    .where('installation_id', '=', row.id)
+    .where('status', '=', 'orphaned')
+    .execute()
+  const webhook = row.status === 'uninstalled' && row.webhook_uid !== null ? [`the webhook "${webhookName(row)}"`] : []
+  return [...orphans.map(({ name }) => `the management token "${name}"`), ...webhook]
+}
+
+/** Under Settings > Webhooks of the stack. */
+export const webhookName = ({ id }: Pick<Installation, 'id'>): string => `Quayside ${id}`
+
+/** After a grant for uninstalling was carried out. Harmless when it has ended already. */
+export async function endByGrant(db: Db, deps: InstallationDeps, input: { installationId: string; actor: Actor }): Promise<void> {
+  await db.transaction().execute(async trx => {
+    const row = await installationById(trx, input.installationId)
+    if (row.status !== 'uninstalled') await end(trx, deps, row, input.actor, 'uninstalled in Quayside')
+  })
 }

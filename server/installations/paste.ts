@@ -12,8 +12,9 @@ import { forgetAdmins } from './admins.ts'
 import type { Budget } from './budget.ts'
 import { appOf } from './install.ts'
 import { assertActive, type Installation } from './installation.ts'
-import { drainMilliseconds } from './mint.ts'
-import { activeToken, insertToken, switchTo, type TokenRow, tokenById } from './token.ts'
+import { drainMilliseconds } from './retire.ts'
+import { activeToken, insertToken, switchTo, tokenById } from './token.ts'
+import { moveTokens, type TokenRow } from './transitions.ts'
 import { verifyToken } from './verify.ts'
 
 export interface PasteDeps {
@@ -65,14 +66,18 @@ export async function pasteToken(db: Db, deps: PasteDeps, input: PasteInput): Pr
     if (current && current.fingerprint === fingerprint) return current.id
     const owner = { organizationId: installation.organization_id, installationId: installation.id, purpose: 'management_token' }
     const secretId = await deps.vault.put(trx, owner, secret)
-    const token = await insertToken(trx, installation, {
-      name: `Pasted by ${actor.name}`,
-      origin: 'pasted',
-      status: 'verifying',
-      branches: verified.branches,
-      expiresAt: null,
-      secretId,
-      fingerprint
+    const token = await moveTokens(trx, deps.vault, actor, async (_trx, { came }) => {
+      const row = await insertToken(trx, installation, {
+        name: `Pasted by ${actor.name}`,
+        origin: 'pasted',
+        status: 'verifying',
+        branches: verified.branches,
+        expiresAt: null,
+        secretId,
+        fingerprint
+      })
+      came(row, 'pasted', { fingerprint })
+      return row
     })
     const former = await switchTo(trx, deps.vault, { installation, token, verified, actor })
     if (former.length > 0) {

@@ -1,23 +1,13 @@
-// The rows of management tokens and their transitions, each one conditional on the state it leaves, so that of two that try at once
-// one wins. Custody (custody.ts) decides when; nothing here speaks to Contentstack.
-//
-//   minting -> verifying -> active -> retiring -> retired      the way of a minted token
-//   verifying -> active                                        the way of a pasted token
-//   minting -> orphaned      the answer to the creation was lost; verifying -> rejected: it does not do what it must
-//   active -> dead           refused as current and confirmed
-//   rejected | retiring | dead -> orphaned   could not be deleted in Contentstack then
-//   orphaned -> retired      deleted, or proven absent, by a later grant
-import { appendAudit, type Actor } from '../audit/audit.ts'
+// Management tokens as the rooms above ask for them: which one is current, which others stand, and the change of the current one.
+// States and their steps: transitions.ts. When a step is taken is custody's affair; nothing here speaks to Contentstack.
+import type { Actor } from '../audit/audit.ts'
 import type { Db } from '../database/database.ts'
 import { newId } from '../database/id.ts'
-import type { Row } from '../database/schema.ts'
 import { AppError } from '../errors.ts'
 import { enqueue, release } from '../jobs/queue.ts'
 import type { Vault } from '../vault/vault.ts'
 import { type Installation, objectOf } from './installation.ts'
-
-export type TokenRow = Row<'management_token'>
-export type TokenStatus = TokenRow['status']
+import { current, moveTokens, type TokenRow, type TokenStatus } from './transitions.ts'
 
 export interface VerificationRow {
   /** 'stack', 'alive', 'read', 'branch main', 'write' */
@@ -29,12 +19,13 @@ export interface VerificationRow {
 /** Enqueued when a token has become the current one, payload { installationId, tokenId }. */
 export const installationToken = 'installation.token'
 
+/** The current one: active or expiring. */
 export async function activeToken(db: Db, installationId: string): Promise<TokenRow | null> {
-  const query = db.selectFrom('management_token').selectAll().where('installation_id', '=', installationId).where('status', '=', 'active')
+  const query = db.selectFrom('management_token').selectAll().where('installation_id', '=', installationId).where('status', 'in', current)
   return (await query.orderBy('id', 'desc').executeTakeFirst()) ?? null
 }
 
-/** Ids of the active installations that have an active token. */
+/** Ids of the active installations that have a current token. */
 export async function installationsInCustody(db: Db): Promise<string[]> {
   const rows = await db
     .selectFrom('management_token')
@@ -42,7 +33,7 @@ export async function installationsInCustody(db: Db): Promise<string[]> {
     .select('installation.id')
     .distinct()
     .where('installation.status', '=', 'active')
-    .where('management_token.status', '=', 'active')
+    .where('management_token.status', 'in', current)
     .execute()
   return rows.map(({ id }) => id)
 }
@@ -51,12 +42,14 @@ export async function tokenById(db: Db, id: string): Promise<TokenRow> {
   return await db.selectFrom('management_token').selectAll().where('id', '=', id).executeTakeFirstOrThrow()
 }
 
-export async function tokensOf(db: Db, installationId: string, statuses?: TokenStatus[]): Promise<TokenRow[]> {
+/** Newest first. */
+export async function tokensOf(db: Db, installationId: string, statuses?: readonly TokenStatus[]): Promise<TokenRow[]> {
   let query = db.selectFrom('management_token').selectAll().where('installation_id', '=', installationId).orderBy('id', 'desc')
   if (statuses) query = query.where('status', 'in', statuses)
   return await query.execute()
 }
 
+/** Its coming is for the caller to record (Steps.came). */
 export async function insertToken(
   db: Db,
   installation: Installation,
@@ -92,43 +85,22 @@ export async function insertToken(
   return row
 }
 
-/** Throws AppError conflict when the row has left that state meanwhile. */
-export async function moveToken(
-  db: Db,
-  row: Pick<TokenRow, 'id' | 'status'>,
-  status: TokenStatus,
-  changes: Partial<
-    Pick<
-      TokenRow,
-      'token_uid' | 'secret_id' | 'fingerprint' | 'error' | 'expires_at' | 'branches_json' | 'verification_json' | 'verified_at'
-    >
-  > = {}
-): Promise<void> {
-  const result = await db
-    .updateTable('management_token')
-    .set({ ...changes, status, updated_at: Date.now() })
-    .where('id', '=', row.id)
-    .where('status', '=', row.status)
-    .executeTakeFirst()
-  if (result.numUpdatedRows !== 1n) throw new AppError('conflict', `The token ${row.id} is no longer ${row.status}`)
-}
-
-/** Retired, rejected and orphaned tokens carry no secret any more. Somebody else having moved the row on meanwhile is no error. */
+/** One step; somebody else having taken the row on meanwhile is no error. */
 export async function dropToken(
   db: Db,
   vault: Vault,
-  row: TokenRow,
-  status: 'retired' | 'rejected' | 'orphaned',
-  error: string | null
+  drop: {
+    row: TokenRow
+    to: 'retired' | 'rejected' | 'orphaned'
+    why: string
+    error: string | null
+    actor: Actor
+    detail?: Record<string, unknown>
+  }
 ): Promise<void> {
-  await db.transaction().execute(async trx => {
-    const result = await trx
-      .updateTable('management_token')
-      .set({ status, secret_id: null, error, updated_at: Date.now() })
-      .where('id', '=', row.id)
-      .where('status', '=', row.status)
-      .executeTakeFirst()
-    if (result.numUpdatedRows === 1n && row.secret_id) await vault.erase(trx, row.secret_id)
+  const { row, to, why, error, actor, detail } = drop
+  await moveTokens(db, vault, actor, async (_trx, { move }) => {
+    await move({ row, to, why, changes: { error }, ...(detail && { detail }) })
   })
 }
 
@@ -141,52 +113,51 @@ export interface Verified {
 }
 
 /**
- * Makes a verified token the current one: the former becomes `retiring`, the hold is released, `installation.token` enqueued. One
- * transaction, to be given as `trx`. Returns the tokens that retire.
+ * Makes a verified token the current one: the former becomes `retiring`, the hold is released, `installation.token` enqueued. Returns
+ * the tokens that retire. Throws AppError conflict when it is no longer verifying.
  */
 export async function switchTo(
-  trx: Db,
+  db: Db,
   vault: Vault,
   input: { installation: Installation; token: TokenRow; verified: Verified; actor: Actor }
 ): Promise<TokenRow[]> {
   const { installation, token, verified, actor } = input
-  const former = (await tokensOf(trx, installation.id, ['active'])).filter(({ id }) => id !== token.id)
-  for (const row of former) await moveToken(trx, row, 'retiring')
-  const now = Date.now()
-  await moveToken(trx, token, 'active', {
-    verification_json: JSON.stringify(verified.rows),
-    branches_json: JSON.stringify(verified.branches),
-    verified_at: now,
-    error: null
-  })
-  await trx
-    .updateTable('installation')
-    .set({
-      updated_at: now,
-      ...(verified.masterLocale && { master_locale: verified.masterLocale }),
-      ...(verified.stackName && { stack_name: verified.stackName })
-    })
-    .where('id', '=', installation.id)
-    .execute()
-  await release(trx, installation.id)
-  await enqueue(trx, {
-    kind: installationToken,
-    lane: 'live',
-    payload: { installationId: installation.id, tokenId: token.id },
-    group: installation.id
-  })
-  await appendAudit(trx, vault, {
-    organizationId: installation.organization_id,
-    installationId: installation.id,
-    actor,
-    action: 'token.activate',
-    object: { kind: 'management_token', id: token.id, name: token.name },
-    detail: {
+  return await moveTokens(db, vault, actor, async (trx, { move }) => {
+    const former = (await tokensOf(trx, installation.id, current)).filter(({ id }) => id !== token.id)
+    for (const row of former) await move({ row, to: 'retiring', why: `replaced by ${token.name}` })
+    const now = Date.now()
+    const changes = {
+      verification_json: JSON.stringify(verified.rows),
+      branches_json: JSON.stringify(verified.branches),
+      verified_at: now,
+      checked_at: now,
+      error: null
+    }
+    const detail = {
       installation: objectOf(installation).name,
       origin: token.origin,
       fingerprint: token.fingerprint,
       replaces: former.map(({ id }) => id)
     }
+    if (!(await move({ row: token, to: 'active', why: 'verified', changes, detail }))) {
+      throw new AppError('conflict', `The token ${token.id} is no longer ${token.status}`)
+    }
+    await trx
+      .updateTable('installation')
+      .set({
+        updated_at: now,
+        ...(verified.masterLocale && { master_locale: verified.masterLocale }),
+        ...(verified.stackName && { stack_name: verified.stackName })
+      })
+      .where('id', '=', installation.id)
+      .execute()
+    await release(trx, installation.id)
+    await enqueue(trx, {
+      kind: installationToken,
+      lane: 'live',
+      payload: { installationId: installation.id, tokenId: token.id },
+      group: installation.id
+    })
+    return former
   })
-  return former
 }

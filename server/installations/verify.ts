@@ -1,24 +1,16 @@
 // Is this management token good for what we need? A few requests that change nothing, to this stack in this region only. What the CMA
 // does not tell apart (expired, revoked, another stack's) is not told apart here. Stores nothing.
 import { randomBytes } from 'node:crypto'
-import { type Cma, createCma } from '../contentstack/cma.ts'
+import type { Cma } from '../contentstack/cma.ts'
 import type { AppCredentials } from '../contentstack/oauth.ts'
 import { cmaErrorOf, isPermissionRefusal, isTokenRefusal } from '../contentstack/refusal.ts'
 import { createStack } from '../contentstack/stack.ts'
 import type { TokenScope } from '../contentstack/tokens.ts'
 import { isAppError } from '../errors.ts'
-import type { Log } from '../log.ts'
 import { type Admins, readAdmins } from './admins.ts'
-import type { Budget } from './budget.ts'
-import { fetchOf } from './install.ts'
 import type { Installation } from './installation.ts'
+import { cmaWithToken, type ProbeDeps } from './probe.ts'
 import type { VerificationRow, Verified } from './token.ts'
-
-export interface VerifyDeps {
-  budget: Budget
-  log: Log
-  fetch?: typeof fetch
-}
 
 export interface VerifyInput {
   app: AppCredentials
@@ -41,7 +33,7 @@ export interface Verification extends Verified {
 const maxBranchesTried = 20
 
 /** Throws AppError upstream | rate_limited when it cannot be told now. */
-export async function verifyToken(deps: VerifyDeps, input: VerifyInput): Promise<Verification> {
+export async function verifyToken(deps: ProbeDeps, input: VerifyInput): Promise<Verification> {
   const rows: VerificationRow[] = []
   const refused = (message: string, remedy: string, tokenRefused = false): Verification => ({
     rows,
@@ -51,14 +43,15 @@ export async function verifyToken(deps: VerifyDeps, input: VerifyInput): Promise
     admins: null,
     refusal: { message, remedy, tokenRefused }
   })
-  const cma = cmaWith(deps, input)
+  const { app, installation, token, signal } = input
+  const cma = cmaWithToken(deps, { app, installation, token, branch: input.branches[0], signal })
   const branches = input.branches.length > 0 ? [...input.branches] : ['main']
 
   for (const branch of branches) {
     const no = await refusalFrom(createStack(cma, { branch }).health())
     if (no === null) {
       if (branch === branches[0]) {
-        rows.push({ check: 'stack', result: 'granted', detail: `${input.installation.stack_api_key} in region ${input.app.region.id}` })
+        rows.push({ check: 'stack', result: 'granted', detail: `${installation.stack_api_key} in region ${app.region.id}` })
         rows.push({ check: 'alive', result: 'granted', detail: 'Contentstack accepts it.' })
       }
       rows.push({ check: `branch ${branch}`, result: 'granted', detail: 'Readable.' })
@@ -104,21 +97,6 @@ export async function verifyToken(deps: VerifyDeps, input: VerifyInput): Promise
   })
   const masterLocale = locales.find(locale => !locale.fallback_locale)?.code ?? null
   return { rows, branches, masterLocale, stackName: roles?.stackName ?? null, admins: roles?.admins ?? null, refusal: null }
-}
-
-function cmaWith(deps: VerifyDeps, { app, installation, token, branches, signal }: VerifyInput): Cma {
-  const organizationId = installation.organization_id
-  const cma = createCma({
-    region: app.region,
-    apiKey: installation.stack_api_key,
-    ...(branches[0] !== undefined && { branch: branches[0] }),
-    credential: () => Promise.resolve({ header: 'authorization', value: token }),
-    acquire: (kind, _lane, turnSignal) => deps.budget.acquire(organizationId, kind, 'people', turnSignal ?? signal),
-    learn: (kind, news) => deps.budget.learn(organizationId, kind, news),
-    log: deps.log,
-    ...fetchOf(deps)
-  })
-  return { ...cma, request: request => cma.request({ ...request, ...(signal && { signal }) }) }
 }
 
 /** What Contentstack says against it, or null. Rethrows what is no answer to the question (network, 429, 5xx). */

@@ -6,7 +6,7 @@ import { appendAudit } from '../audit/audit.ts'
 import type { NewWebhook, StackClient, Webhook } from '../contentstack/stack.ts'
 import type { Database, Db } from '../database/database.ts'
 import { type CredentialDeps, stackFor } from '../installations/credentials.ts'
-import { type Installation, installationById, objectOf } from '../installations/installation.ts'
+import { type Installation, installationById, objectOf, webhookName } from '../installations/installation.ts'
 import type { JobKind } from '../jobs/job.ts'
 import { startRun } from '../sync/runs.ts'
 import { webhookBranch } from './dispatch.ts'
@@ -56,7 +56,7 @@ export function registerJob(deps: RegisterDeps): JobKind<{ installationId: strin
 
 function wantedWebhook(deps: RegisterDeps, installation: Installation, secret: string): NewWebhook {
   return {
-    name: `Quayside ${installation.id}`,
+    name: webhookName(installation),
     destinations: [
       { target_url: `${deps.publicUrl}/webhooks/content/${installation.id}`, custom_header: [{ header_name: secretHeader, value: secret }] }
     ],

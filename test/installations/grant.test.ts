@@ -58,7 +58,7 @@ forEachDatabase(open => {
       })
     })
 
-    it.each([{ expiresInDays: 0 }, { expiresInDays: 366 }, { expiresInDays: 1.5 }, { branches: [] }, { branches: ['../x'] }])(
+    it.each([{ expiresInDays: 0 }, { expiresInDays: 366 }, { expiresInDays: 1.5 }, { branches: ['../x'] }, { branches: ['main', ''] }])(
       'refuses %j',
       async wrong => {
         const input = { ...choices, branches: [...choices.branches], installation: here.installation, ...wrong }

@@ -22,6 +22,8 @@ export const Installation = z.object({
   hold: Maybe(z.object({ reason: z.string(), since: Time })),
   token: Maybe(z.object({ status: z.string(), fingerprint: Maybe(z.string()), expiresAt: Maybe(Time) })),
   syncs: z.object({ active: z.number(), paused: z.number(), failing: z.number() }),
+  /** What may still stand in Contentstack and nobody here holds: names of tokens, our webhook after an uninstall. */
+  left: z.array(z.string()),
   createdAt: Time
 })
 export type Installation = z.infer<typeof Installation>

@@ -5,7 +5,17 @@ import type { Actor } from '../audit/audit.ts'
 import { AppError } from '../errors.ts'
 import { type Action, actorOf, can, type Principal } from '../identity/principal.ts'
 import type * as shapes from './contract/stack.ts'
-import { NewAlertRecipient, NewConnection, NewGrant, NewKey, NewSync, PasteToken, SyncChange } from './contract/stack.ts'
+import {
+  Adopt,
+  ConnectionSecrets,
+  NewAlertRecipient,
+  NewConnection,
+  NewGrant,
+  NewKey,
+  NewSync,
+  PasteToken,
+  SyncChange
+} from './contract/stack.ts'
 import { bodyOf, limitOf, paramOf, queryOf, requiredQuery } from './guards.ts'
 
 /** Who asks, about which installation. */
@@ -29,6 +39,11 @@ export interface StackServices {
     create(installationId: string, actor: Actor, connection: NewConnection): Promise<shapes.Connection>
     check(installationId: string, connectionId: string): Promise<shapes.Connection>
     fields(installationId: string, connectionId: string, target: string): Promise<shapes.SourceField[]>
+  }
+  adoption: {
+    predecessors(installationId: string): Promise<shapes.Predecessor[]>
+    adopt(installationId: string, actor: Actor, from: string): Promise<shapes.Adopted>
+    renewSecrets(installationId: string, actor: Actor, connectionId: string, secrets: Record<string, string>): Promise<shapes.Connection>
   }
   syncs: {
     contentTypes(installationId: string): Promise<shapes.ContentType[]>
@@ -104,12 +119,18 @@ export function stackRoutes(services: StackServices, scopeOf: (request: Request,
     ({ id, actor, request }) => services.connections.create(id, actor, bodyOf(request, NewConnection)),
     201
   )
+  route('patch', '/connections/:connectionId', 'connection.write', ({ id, actor, request }) =>
+    services.adoption.renewSecrets(id, actor, paramOf(request, 'connectionId'), bodyOf(request, ConnectionSecrets).secrets)
+  )
   route('post', '/connections/:connectionId/check', 'connection.write', ({ id, request }) =>
     services.connections.check(id, paramOf(request, 'connectionId'))
   )
   route('get', '/connections/:connectionId/fields', 'connection.read', async ({ id, request }) =>
     listed(await services.connections.fields(id, paramOf(request, 'connectionId'), requiredQuery(request, 'target')))
   )
+
+  route('get', '/predecessors', 'custody.read', async ({ id }) => listed(await services.adoption.predecessors(id)))
+  route('post', '/adopt', 'custody.write', ({ id, actor, request }) => services.adoption.adopt(id, actor, bodyOf(request, Adopt).from))
 
   route('get', '/content-types', 'sync.read', async ({ id }) => listed(await services.syncs.contentTypes(id)))
   route('get', '/syncs', 'sync.read', async ({ id }) => listed(await services.syncs.list(id)))

@@ -44,6 +44,20 @@ export async function unschedule(db: Db, id: string): Promise<void> {
   await db.deleteFrom('schedule').where('id', '=', id).execute()
 }
 
+/** From now on their jobs are of that group; rhythm and next time stay. Ids without a schedule are passed over. */
+export async function regroup(db: Db, ids: readonly string[], group: string): Promise<void> {
+  for (const id of ids) {
+    const row = await db.selectFrom('schedule').select('job_json').where('id', '=', id).executeTakeFirst()
+    if (!row) continue
+    const job: NewSchedule['job'] = { ...(JSON.parse(row.job_json) as NewSchedule['job']), group }
+    await db
+      .updateTable('schedule')
+      .set({ job_json: JSON.stringify(job) })
+      .where('id', '=', id)
+      .execute()
+  }
+}
+
 /** Milliseconds since 1970, or null without an enabled schedule of that id. */
 export async function nextRunOf(db: Db, id: string): Promise<number | null> {
   const row = await db.selectFrom('schedule').select('next_at').where('id', '=', id).where('enabled', '=', 1).executeTakeFirst()

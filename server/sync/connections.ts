@@ -1,16 +1,18 @@
 // Connections: one configured, credentialed use of a connector. A connection is kept only after its check went well; its secrets
-// are sealed and come out for one use at a time. Two tenants never share a file.
+// are sealed and come out for one use at a time. Two tenants never share a file. An uninstall erases the secrets and leaves the
+// connection: whoever uses it then is told to give them anew.
 import { z } from 'zod'
 import { type Actor, appendAudit } from '../audit/audit.ts'
-import type { Connector, ConnectorContext, Field, FieldValues, Shape } from '../connectors/connector.ts'
+import type { Connector, ConnectorContext, Field, Shape } from '../connectors/connector.ts'
 import { connectors, findConnector } from '../connectors/index.ts'
 import type { Db } from '../database/database.ts'
 import { newId } from '../database/id.ts'
 import type { Row } from '../database/schema.ts'
 import { AppError, isAppError } from '../errors.ts'
-import type { Installation } from '../installations/installation.ts'
+import { assertActive, type Installation } from '../installations/installation.ts'
 import type { Vault } from '../vault/vault.ts'
 import type { Guard } from './guard.ts'
+import { lockInstallation } from './lock.ts'
 
 export interface ConnectionDeps {
   vault: Vault
@@ -51,27 +53,11 @@ export async function createConnection(
   const settings = parseSettings(connector, input.connection.settings)
   const name = input.connection.name.trim()
   if (name === '') throw new AppError('invalid', 'The connection needs a name.', { fields: { name: ['needs a name'] } })
-  const secrets = Object.entries(input.connection.secrets).filter(([, value]) => value !== '')
-  const unknown = secrets.find(([key]) => !connector.secrets.includes(key))
-  if (unknown)
-    throw new AppError('invalid', `${connector.title(settings)} takes no secret named "${unknown[0]}".`, {
-      fields: { [`secrets.${unknown[0]}`]: ['unknown'] }
-    })
+  const secrets = secretsGiven(connector, settings, input.connection.secrets)
   await refuseForeignFile(db, deps.guard, installation.organization_id, settings)
-  const given = new Map(secrets)
-  await connector.check(
-    settings,
-    contextOf(deps.guard, AbortSignal.timeout(20_000), secret => Promise.resolve(given.get(secret) ?? null))
-  )
+  await checkWith(connector, settings, secrets, deps.guard)
   return await db.transaction().execute(async trx => {
-    const sealed: Record<string, string> = {}
-    for (const [key, value] of secrets) {
-      sealed[key] = await deps.vault.put(
-        trx,
-        { organizationId: installation.organization_id, installationId: installation.id, purpose: 'connection' },
-        value
-      )
-    }
+    const sealed = await sealAll(trx, deps.vault, installation, secrets)
     const now = Date.now()
     const row: Row<'connection'> = {
       id: newId('con'),
@@ -97,6 +83,59 @@ export async function createConnection(
     })
     return row
   })
+}
+
+/**
+ * All secrets of a connection anew: checked, then kept in the place of the old ones. AppError not_found, conflict (the installation
+ * has ended), invalid (fields), or what the check says.
+ */
+export async function renewSecrets(
+  db: Db,
+  deps: ConnectionDeps,
+  input: { installation: Installation; actor: Actor; id: string; secrets: Record<string, string> }
+): Promise<Row<'connection'>> {
+  const { installation, actor, id } = input
+  const of = { installationId: installation.id, id }
+  const known = await getConnection(db, of)
+  await assertActive(db, installation)
+  const connector = requireConnector(known.connector)
+  const settings = parseSettings(connector, JSON.parse(known.settings_json))
+  const secrets = secretsGiven(connector, settings, input.secrets)
+  const missing = Object.keys(secretIdsOf(known)).filter(name => !secrets.has(name))
+  if (missing.length > 0)
+    throw new AppError('invalid', `The connection "${known.name}" needs all its secrets: ${missing.join(', ')}.`, {
+      fields: Object.fromEntries(missing.map(name => [`secrets.${name}`, ['needed']]))
+    })
+  await checkWith(connector, settings, secrets, deps.guard)
+  return await db.transaction().execute(async trx => {
+    // Two at once go one after the other, and neither keeps a secret that an uninstall would no longer find.
+    await assertActive(trx, await lockInstallation(trx, installation.id))
+    const row = await getConnection(trx, of)
+    for (const secretId of Object.values(secretIdsOf(row))) await deps.vault.erase(trx, secretId)
+    const now = Date.now()
+    const changes = {
+      secrets_json: JSON.stringify(await sealAll(trx, deps.vault, installation, secrets)),
+      checked_at: now,
+      error: null,
+      updated_at: now
+    }
+    await trx.updateTable('connection').set(changes).where('id', '=', id).execute()
+    await appendAudit(trx, deps.vault, {
+      organizationId: row.organization_id,
+      installationId: row.installation_id,
+      actor,
+      action: 'connection.secrets',
+      object: { kind: 'connection', id, name: row.name },
+      detail: { secrets: [...secrets.keys()] }
+    })
+    return { ...row, ...changes }
+  })
+}
+
+/** AppError conflict, with the remedy, for a connection whose secrets are erased. */
+export async function requireSecrets(db: Db, vault: Pick<Vault, 'statesOf'>, row: Row<'connection'>): Promise<void> {
+  const states = await vault.statesOf(db, Object.values(secretIdsOf(row)))
+  if ([...states.values()].includes('erased')) throw secretsErased(row)
 }
 
 /** Checks again and remembers the answer; a refusal is part of the row, not an error. */
@@ -213,7 +252,8 @@ export async function ownRefusal<T>(answer: Promise<T>): Promise<T> {
   }
 }
 
-function requireConnector(id: string): Connector {
+/** AppError invalid. */
+export function requireConnector(id: string): Connector {
   const connector = findConnector(id)
   if (connector) return connector
   throw new AppError('invalid', `There is no connector "${id}".`, {
@@ -222,7 +262,8 @@ function requireConnector(id: string): Connector {
   })
 }
 
-function parseSettings(connector: Connector, settings: unknown): unknown {
+/** AppError invalid with fields. */
+export function parseSettings(connector: Connector, settings: unknown): unknown {
   const parsed = connector.settings.safeParse(settings)
   if (parsed.success) return parsed.data
   const fields: Record<string, string[]> = {}
@@ -234,6 +275,44 @@ function parseSettings(connector: Connector, settings: unknown): unknown {
       .join('; ')}.`,
     { fields }
   )
+}
+
+/** Those that were filled in. AppError invalid for one that the connector does not know. */
+function secretsGiven(connector: Connector, settings: unknown, given: Record<string, string>): Map<string, string> {
+  const secrets = Object.entries(given).filter(([, value]) => value !== '')
+  const unknown = secrets.find(([name]) => !connector.secrets.includes(name))
+  if (unknown)
+    throw new AppError('invalid', `${connector.title(settings)} takes no secret named "${unknown[0]}".`, {
+      fields: { [`secrets.${unknown[0]}`]: ['unknown'] }
+    })
+  return new Map(secrets)
+}
+
+async function checkWith(connector: Connector, settings: unknown, secrets: Map<string, string>, guard: Guard): Promise<void> {
+  await connector.check(
+    settings,
+    contextOf(guard, AbortSignal.timeout(20_000), name => Promise.resolve(secrets.get(name) ?? null))
+  )
+}
+
+/** name -> secret.id */
+async function sealAll(
+  trx: Db,
+  vault: Vault,
+  { id: installationId, organization_id: organizationId }: Installation,
+  secrets: Map<string, string>
+): Promise<Record<string, string>> {
+  const sealed: Record<string, string> = {}
+  for (const [name, value] of secrets) sealed[name] = await vault.put(trx, { organizationId, installationId, purpose: 'connection' }, value)
+  return sealed
+}
+
+const secretIdsOf = (row: Pick<Row<'connection'>, 'secrets_json'>) => JSON.parse(row.secrets_json) as Record<string, string>
+
+function secretsErased({ name }: Row<'connection'>): AppError {
+  return new AppError('conflict', `The secrets of the connection "${name}" were erased when the app was uninstalled or moved.`, {
+    remedy: 'Give its secrets again under Connections, then resume its syncs.'
+  })
 }
 
 function contextOf(guard: Guard, signal: AbortSignal, secret: (name: string) => Promise<string | null>): ConnectorContext {
@@ -251,14 +330,21 @@ function contextOf(guard: Guard, signal: AbortSignal, secret: (name: string) => 
 }
 
 function secretOf(db: Db, deps: ConnectionDeps, row: Row<'connection'>): (name: string) => Promise<string | null> {
-  const secrets = JSON.parse(row.secrets_json) as FieldValues
+  const secrets = new Map(Object.entries(secretIdsOf(row)))
   return async name => {
-    const id = secrets[name]
-    return typeof id === 'string' ? await deps.vault.reveal(db, id, 'connection') : null
+    const id = secrets.get(name)
+    if (id === undefined) return null
+    try {
+      return await deps.vault.reveal(db, id, 'connection')
+    } catch (error) {
+      // "Not there" would let a connector try without: a database that asks for none would then be written to by nobody's right.
+      throw isAppError(error, 'not_found') ? secretsErased(row) : error
+    }
   }
 }
 
-async function refuseForeignFile(db: Db, guard: Guard, organizationId: string, settings: unknown): Promise<void> {
+/** AppError forbidden for a file that another tenant uses, or outside the operator's directory. */
+export async function refuseForeignFile(db: Db, guard: Guard, organizationId: string, settings: unknown): Promise<void> {
   const file = fileOf(settings)
   if (file === null) return
   const path = guard.file(file)

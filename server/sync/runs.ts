@@ -12,6 +12,7 @@ import type { Row } from '../database/schema.ts'
 import { AppError } from '../errors.ts'
 import { cancelJobs, enqueue } from '../jobs/queue.ts'
 import type { Vault } from '../vault/vault.ts'
+import { getConnection, requireSecrets } from './connections.ts'
 
 export type RunRow = Row<'run'>
 
@@ -71,9 +72,15 @@ export async function startRun(trx: Db, { sync, cause, causedBy }: RunStart): Pr
   return run
 }
 
-/** A person's start: the run and its audit event. */
-export async function startRunBy(db: Db, deps: { vault: Vault }, input: { sync: RunStart['sync']; actor: Actor }): Promise<RunRow> {
+/** A person's start: the run and its audit event. AppError conflict also while the sync's connection lacks its secrets. */
+export async function startRunBy(
+  db: Db,
+  deps: { vault: Vault },
+  input: { sync: RunStart['sync'] & Pick<Row<'sync'>, 'connection_id'>; actor: Actor }
+): Promise<RunRow> {
+  const { installation_id: installationId, connection_id: id } = input.sync
   return await db.transaction().execute(async trx => {
+    await requireSecrets(trx, deps.vault, await getConnection(trx, { installationId, id }))
     const run = await startRun(trx, { sync: input.sync, cause: 'person', causedBy: input.actor.name })
     await appendAudit(trx, deps.vault, {
       organizationId: run.organization_id,

@@ -10,7 +10,7 @@ import type { StackUse } from '../installations/credentials.ts'
 import type { StackClient } from '../contentstack/stack.ts'
 import { cancelJobs } from '../jobs/queue.ts'
 import type { Vault } from '../vault/vault.ts'
-import type { ConnectionDeps } from './connections.ts'
+import { type ConnectionDeps, getConnection, requireSecrets } from './connections.ts'
 import type { Mapping } from './mapping.ts'
 import { restartRun, runKey, startRun } from './runs.ts'
 
@@ -82,7 +82,7 @@ export async function pauseSync(
   })
 }
 
-/** Begins a run: changes that came while it was paused were not kept. */
+/** Begins a run: changes that came while it was paused were not kept. AppError conflict while its connection lacks its secrets. */
 export async function resumeSync(
   db: Db,
   deps: { vault: Vault },
@@ -91,6 +91,7 @@ export async function resumeSync(
   return await db.transaction().execute(async trx => {
     const sync = await getSync(trx, input)
     if (sync.state === 'active') return sync
+    await requireSecrets(trx, deps.vault, await getConnection(trx, { installationId: sync.installation_id, id: sync.connection_id }))
     const active = { ...sync, state: 'active' as const, paused_reason: null, updated_at: Date.now() }
     await trx
       .updateTable('sync')

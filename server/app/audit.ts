@@ -7,7 +7,8 @@ import { isAppError } from '../errors.ts'
 import type { AuditDoor } from '../http/operator/audit.ts'
 import type { OrganizationDoor } from '../http/operator/organizations.ts'
 import type { Deps } from './deps.ts'
-import { eraseOrganization, previewErasure, verifyReceipt } from './erase.ts'
+import { eraseOrganization, previewErasure } from './erase.ts'
+import { verifyReceipt } from './receipt.ts'
 
 const dayMs = 24 * 60 * 60_000
 /** Of a request: the command asks again until it is done, and shows how far it is. */
@@ -49,7 +50,7 @@ export function auditDoor({ db, vault, anchors }: Pick<Deps, 'db' | 'vault' | 'a
   }
 }
 
-export function organizationDoor(deps: Pick<Deps, 'db' | 'vault'>): OrganizationDoor {
+export function organizationDoor(deps: Pick<Deps, 'db' | 'vault' | 'log'>): OrganizationDoor {
   const { db, vault } = deps
   return {
     async list() {

@@ -28,15 +28,16 @@ export interface Anchors {
 
 export function createAnchors(path: string): Anchors {
   let known: Promise<Map<string, Anchor>> | null = null
-  const lasts = () => (known ??= lastOf(path))
+  const lasts = () =>
+    (known ??= lastOf(path).catch((cause: unknown) => {
+      known = null
+      throw unwritable(path, cause)
+    }))
   return {
     path,
     last: async organizationId => (await lasts()).get(organizationId) ?? null,
     async note(heads) {
-      const noted = await lasts().catch((cause: unknown) => {
-        known = null
-        throw unwritable(path, cause)
-      })
+      const noted = await lasts()
       const moved = heads.filter(({ organizationId, seq, mac }) => {
         const before = noted.get(organizationId)
         return before?.seq !== seq || before.mac !== mac

@@ -190,6 +190,8 @@ export interface AuditEventTable {
 export interface ErasureTable {
   organization_id: string
   started_at: number
+  /** Ids, also of those whose rows are gone by now. */
+  installations_json: string
   /** { table: rows erased so far } */
   rows_json: string
   /** Tokens left standing at Contentstack: [{ name, stackName, status }]. */

@@ -11,6 +11,7 @@ export const erasures: Migration = {
         `create table erasure (
           organization_id ${text} primary key not null references organization (id),
           started_at bigint not null,
+          installations_json ${text} not null,
           rows_json ${text} not null,
           tokens_json ${text} not null,
           head_json ${text} not null

@@ -10,7 +10,7 @@ import type { Db } from '../database/database.ts'
 import type { Row } from '../database/schema.ts'
 import { AppError, isAppError } from '../errors.ts'
 import type { OpenConnection } from './connections.ts'
-import { dropIntent, intend, openIntents } from './intents.ts'
+import { dropIntent, intend, openIntents, withdrawIntent } from './intents.ts'
 import { type EntryFields, holds, projectionHash, recordFields, recordHash } from './inward.ts'
 import { findLinks, keepLink, type LinkRow, markSeen } from './links.ts'
 import type { Mapping } from './mapping.ts'
@@ -154,8 +154,8 @@ async function writeRecord(
       if (updated) return { entry: updated, fields, wrote: true, ...conflictOf(updated, expected) }
       // Deleted in the CMS: the record is still there, so it becomes an entry again.
     }
-    await intend(db, sync, { locale, key: record.key, entryUid: null, hash, expected: null })
-    return await create(work, record, fields)
+    const intentId = await intend(db, sync, { locale, key: record.key, entryUid: null, hash, expected: null })
+    return await create(db, work, record, fields, intentId)
   } catch (error) {
     // An abort carries whatever reason its giver chose: that is never the record's fault.
     if (work.signal.aborted) throw error
@@ -165,13 +165,18 @@ async function writeRecord(
   }
 }
 
-async function create(work: Work, record: SourceRecord, fields: EntryFields): Promise<Written> {
+async function create(db: Db, work: Work, record: SourceRecord, fields: EntryFields, intentId: string): Promise<Written> {
   const { stack, sync, locale, contentType } = work
   try {
     return { entry: await stack.createEntry(sync.content_type, fields, { locale }), fields, wrote: true }
   } catch (error) {
     const exists = cmaErrorOf(error)?.errorCode === 119 && cmaErrorOf(error)?.errors[work.options.externalIdField] !== undefined
-    if (!exists && !isOutcomeUnknown(error)) throw error
+    if (!exists && !isOutcomeUnknown(error)) {
+      // A creation is repeated only after what was surely refused. So nothing was made, and the next try has nothing to wait out.
+      const refused = isAppError(error, 'unauthorized') || isAppError(error, 'rate_limited')
+      if (refused && !work.signal.aborted) await withdrawIntent(db, intentId)
+      throw error
+    }
     // It may have been made, or have stood there all along; a look-up may lag behind.
     const entry = await found(work, record.key)
     if (!entry && !exists) throw error

@@ -23,18 +23,19 @@ export async function openIntents(db: Db, sync: SyncRow, locale: string, keys: r
   return new Map(rows.map(row => [row.external_id, row]))
 }
 
-/** Takes the place of an older one of the same record. */
+/** Takes the place of an older one of the same record. Returns its id. */
 export async function intend(
   db: Db,
   sync: SyncRow,
   intent: Of & { entryUid: string | null; hash: string; expected: number | null }
-): Promise<void> {
+): Promise<string> {
+  const id = newId('int')
   await db.transaction().execute(async trx => {
     await dropIntent(trx, sync, intent)
     await trx
       .insertInto('intent')
       .values({
-        id: newId('int'),
+        id,
         organization_id: sync.organization_id,
         installation_id: sync.installation_id,
         link_set_id: sync.link_set_id,
@@ -49,6 +50,12 @@ export async function intend(
       })
       .execute()
   })
+  return id
+}
+
+/** What was intended surely did not happen; an intent that took its place meanwhile stays. */
+export async function withdrawIntent(db: Db, id: string): Promise<void> {
+  await db.deleteFrom('intent').where('id', '=', id).execute()
 }
 
 export async function dropIntent(trx: Db, sync: SyncRow, of: Of): Promise<void> {

@@ -10,6 +10,7 @@ import type { ContentType, StackClient } from '../contentstack/stack.ts'
 import { isAppError } from '../errors.ts'
 import { installationById } from '../installations/installation.ts'
 import type { JobContext, JobKind, JobResult } from '../jobs/job.ts'
+import { holdOf } from '../jobs/queue.ts'
 import { carry, type Outbound } from './carry.ts'
 import { getConnection, openConnection, words } from './connections.ts'
 import { runInbound } from './inbound.ts'
@@ -99,7 +100,7 @@ async function runJob(db: Db, deps: SyncJobDeps, memory: Memory, runId: string, 
     if (error instanceof RunMoved) return { cancel: 'the run was paused, cancelled or moved on elsewhere' }
     if (isAppError(error, 'unauthorized')) {
       await noteRunTrouble(db, run.id, words(error))
-      return { snoozeSeconds: 15, reason: error.message }
+      return await untilTokenWorks(db, sync, error)
     }
     const hopeless = isAppError(error) && ['invalid', 'forbidden', 'not_found', 'conflict'].includes(error.code)
     const said = isAppError(error) ? words(error) : 'Something went wrong inside Quayside; the log says what.'
@@ -168,10 +169,16 @@ async function recordJob(db: Db, deps: SyncJobDeps, memory: Memory, job: RecordJ
     if (later !== undefined) return { snoozeSeconds: later, reason: 'the destination asks to wait' }
   } catch (error) {
     if (ctx.signal.aborted || !isAppError(error)) throw error
-    if (error.code === 'unauthorized') return { snoozeSeconds: 15, reason: error.message }
+    if (error.code === 'unauthorized') return await untilTokenWorks(db, sync, error)
     await noteTrouble(db, sync, { locale, external_id: key, entry_uid: entryUid }, words(error))
     throw error
   }
+}
+
+/** Under a hold the job waits for its release, and is due the moment that comes; a refusal that held nothing is asked again. */
+async function untilTokenWorks(db: Db, sync: SyncRow, error: Error): Promise<JobResult> {
+  const held = await holdOf(db, sync.installation_id)
+  return { snoozeSeconds: held ? 0 : 15, reason: error.message }
 }
 
 async function openOutbound(

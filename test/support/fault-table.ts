@@ -190,7 +190,7 @@ async function toTheEnd({ db, deps, drain }: Stage): Promise<void> {
 
 async function actNow({ sandbox }: Stage, fault: Fault): Promise<void> {
   sandbox.context.faults.remove(fault.id)
-  await vi.waitFor(() => expect(fault.waiting).toBe(0), { interval: 5 })
+  await vi.waitFor(() => expect(fault.waiting).toBe(0), { interval: 5, timeout: 10_000 })
   // Behind it in line.
   await ask(`${sandbox.urls.contentManagement}/v3/user`)
 }
@@ -230,7 +230,7 @@ async function killedAt(stage: Stage, callback: CustodyTask['callback'], fault: 
   child.kill('SIGKILL')
   const [, signal] = (await gone) as [number | null, string | null]
   expect(signal, 'the process was killed in the middle').toBe('SIGKILL')
-  await vi.waitFor(() => expect(fault.waiting).toBe(0), { interval: 5 })
+  await vi.waitFor(() => expect(fault.waiting).toBe(0), { interval: 5, timeout: 10_000 })
   sandbox.context.faults.clear()
 }
 

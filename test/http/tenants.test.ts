@@ -14,6 +14,8 @@ const routes: [method: string, path: string, json?: object][] = [
   ['GET', '/runs/$run/failures'],
   ['POST', '/runs/$run/cancel', {}],
   ['POST', '/connections/$connection/check', {}],
+  ['PATCH', '/connections/$connection', { secrets: { password: 'x' } }],
+  ['POST', '/adopt', { from: '$installation' }],
   ['GET', '/connections/$connection/fields?target=article'],
   ['POST', '/syncs', { direction: 'outbound', connectionId: '$connection', contentTypes: ['article'], target: '' }],
   ['DELETE', '/keys/$key', {}]
@@ -28,6 +30,7 @@ const wholeInstallation: [method: string, path: string, json?: object][] = [
   ['GET', '/connectors'],
   ['GET', '/connections'],
   ['POST', '/connections', { connector: 'sql', name: 'x', settings: { system: 'sqlite', file: 'x.db' }, secrets: {} }],
+  ['GET', '/predecessors'],
   ['GET', '/content-types'],
   ['GET', '/syncs'],
   ['GET', '/runs'],
@@ -76,8 +79,13 @@ describe.each(['sqlite', 'postgres'] as const)('two tenants on %s', dialect => {
     return JSON.stringify(rows)
   }
 
-  const filled = (text: string, { syncId, runId, connectionId, keyId }: Tenant) =>
-    text.replace('$sync', syncId).replace('$run', runId).replace('$connection', connectionId).replace('$key', keyId)
+  const filled = (text: string, { installationId, syncId, runId, connectionId, keyId }: Tenant) =>
+    text
+      .replace('$installation', installationId)
+      .replace('$sync', syncId)
+      .replace('$run', runId)
+      .replace('$connection', connectionId)
+      .replace('$key', keyId)
 
   function askAs(door: Door, path: string, asked: Asked) {
     const base = door === 'console' ? `/api/console/installations/${house.harbour.installationId}` : '/api/extension/stack'
@@ -96,11 +104,18 @@ describe.each(['sqlite', 'postgres'] as const)('two tenants on %s', dialect => {
       })
     const theirs = await asked(house.shore)
     const nobody = 'x_00000000000000000000000000'
-    const nobodys = await asked({ ...house.shore, syncId: nobody, runId: nobody, connectionId: nobody, keyId: nobody })
+    const nobodys = await asked({
+      ...house.shore,
+      installationId: nobody,
+      syncId: nobody,
+      runId: nobody,
+      connectionId: nobody,
+      keyId: nobody
+    })
     expect([theirs.status, theirs.error?.code]).toEqual([404, 'not_found'])
-    const { syncId, runId, connectionId, keyId } = house.shore
+    const { installationId, syncId, runId, connectionId, keyId } = house.shore
     let words = theirs.error?.message ?? ''
-    for (const id of [syncId, runId, connectionId, keyId]) words = words.replace(id, nobody)
+    for (const id of [installationId, syncId, runId, connectionId, keyId]) words = words.replace(id, nobody)
     expect([nobodys.status, nobodys.error?.message]).toEqual([404, words])
   })
 

@@ -28,6 +28,10 @@ it.each<[string, Record<string, string>]>([
   ['a database address that is none', { QUAYSIDE_DATABASE_URL: `postgres://quayside:${password}@@:/` }],
   ['a file that is no database', { QUAYSIDE_DATABASE_URL: 'sqlite:FOLDER/garbage.db' }],
   ['a database where a directory is', { QUAYSIDE_DATABASE_URL: 'sqlite:FOLDER' }],
+  [
+    'a file of anchors where none can be',
+    { QUAYSIDE_DATABASE_URL: 'sqlite:FOLDER/own.db', QUAYSIDE_ANCHOR_FILE: 'FOLDER/garbage.db/anchors.jsonl' }
+  ],
   ['a settings file that breaks off', { QUAYSIDE_APPS_FILE: 'FOLDER/broken.json' }],
   ['a public address with a password', { QUAYSIDE_PUBLIC_URL: `https://x:${password}@quayside.example.com` }]
 ])('ends with %s, and shows no secret of its settings', async (_case, change) => {

@@ -3,7 +3,7 @@
 import type { Frame } from 'playwright-core'
 import { describe, expect, it } from 'vitest'
 import { button, custodyStage, frameDoor, here, kept, primaries } from './custody-stage.ts'
-import { onStage, seriousFindings, status } from './on-stage.ts'
+import { onStage, patience, seriousFindings, status } from './on-stage.ts'
 import { type Asked, inSync, session } from './stage.ts'
 import {
   channel,
@@ -41,9 +41,12 @@ onStage('around a token', pages => {
       expect(await seriousFindings(app)).toEqual([])
       await button(app, 'Add recipient').click()
       await expect
-        .poll(() => asked('POST', `${frameDoor}/recipients`)[0]?.body)
-        .toEqual({ kind: 'email', address: 'cms-team@harbour.example' })
-      await expect.poll(() => app.getByLabel('E-mail address').count()).toBe(0)
+        .poll(() => asked('POST', `${frameDoor}/recipients`)[0]?.body, patience)
+        .toEqual({
+          kind: 'email',
+          address: 'cms-team@harbour.example'
+        })
+      await expect.poll(() => app.getByLabel('E-mail address').count(), patience).toBe(0)
     })
 
     it('shows the signing secret of a webhook once', async () => {
@@ -112,12 +115,12 @@ onStage('around a token', pages => {
     it('shows calmly what an ended installation left at Contentstack', async () => {
       const gone = installed(null, {
         status: 'uninstalled',
-        left: [orphaned.name, 'webhook Quayside ins_1'],
+        left: [`the management token "${orphaned.name}"`, 'the webhook "Quayside ins_1"'],
         hold: { reason: 'Ended.', since: 1 }
       })
       const pasted = { ...retired, origin: 'pasted' as const, name: 'Made by hand' }
       const page = await inConsole(gone, kept(null, { history: [orphaned, pasted] }), { '/alerts': list(parting) })
-      await page.getByRole('listitem').filter({ hasText: 'webhook Quayside ins_1' }).waitFor()
+      await page.getByRole('listitem').filter({ hasText: 'The webhook "Quayside ins_1"' }).waitFor()
       await page.getByText(/Tokens that somebody pasted are theirs.*Made by hand/).waitFor()
       expect(await page.getByRole('link', { name: 'Open in Contentstack' }).getAttribute('href')).toBe(parting.links[0]?.url)
       expect(await primaries(page)).toEqual([])
@@ -177,7 +180,7 @@ onStage('around a token', pages => {
     it('lists each token with its state and its end', async () => {
       pages.stage.door['GET /api/console/installations'] = list(installed(expiring))
       const page = await open(`${pages.stage.app}/console/installations`)
-      await expect.poll(() => page.getByRole('cell', { name: 'Expiring expires in 6 days' }).count()).toBe(1)
+      await expect.poll(() => page.getByRole('cell', { name: 'Expiring expires in 6 days' }).count(), patience).toBe(1)
     })
 
     it('deletes an organization only by its exact name, and keeps the receipt although the session ends with it', async () => {
@@ -190,7 +193,7 @@ onStage('around a token', pages => {
       const page = await open(`${pages.stage.app}/console/settings`)
       await button(page, "Delete this organization's data").click()
       await page.getByText('1,204 links').waitFor()
-      await page.getByText('Uninstall Quayside from Blog EU first').waitFor()
+      await page.getByText('1 token is in custody, and would stand in Contentstack with nobody to delete it.').waitFor()
       expect(await seriousFindings(page.mainFrame())).toEqual([])
       const press = button(page, 'Delete for good')
       await page.getByLabel('Type Harbour Publishing to go on').fill('harbour publishing')

@@ -1,7 +1,7 @@
 // The life of a token on the pages, in a real Chromium: each state as the door tells it, what is pressed, and what is sent then.
 import { describe, expect, it } from 'vitest'
 import { button, consoleDoor, custodyStage, frameDoor, here, kept, primaries } from './custody-stage.ts'
-import { onStage, seriousFindings } from './on-stage.ts'
+import { onStage, patience, seriousFindings } from './on-stage.ts'
 import { session } from './stage.ts'
 import {
   channel,
@@ -98,7 +98,7 @@ onStage('the life of a token', pages => {
     it.each(['?rotate', '#token'])('opens the form, with the focus in it, for whoever follows a reminder to %s', async ask => {
       const page = await inConsole(installed(expiring), kept(expiring), {}, `${here}${ask}`)
       await page.getByRole('heading', { name: 'Rotate the token' }).waitFor()
-      await expect.poll(() => page.evaluate(() => document.activeElement?.textContent)).toBe('Rotate the token')
+      await expect.poll(() => page.evaluate(() => document.activeElement?.textContent), patience).toBe('Rotate the token')
       await button(page, 'Cancel').click()
       expect(new URL(page.url()).pathname + new URL(page.url()).search + new URL(page.url()).hash).toBe(here)
       await button(page, 'Rotate token').waitFor()
@@ -121,7 +121,7 @@ onStage('the life of a token', pages => {
       await page.keyboard.press('Tab')
       await page.keyboard.press('Enter')
       await expect
-        .poll(() => asked('POST', `${consoleDoor}/grants`).map(call => call.body))
+        .poll(() => asked('POST', `${consoleDoor}/grants`).map(call => call.body), patience)
         .toEqual([{ purpose: 'rotate', expiresInDays: null, branches: ['main', 'spring'] }])
     })
 
@@ -169,7 +169,7 @@ onStage('the life of a token', pages => {
       await app.getByLabel(/^Mint all the same: Contentstack may expire the stack's oldest token without a word\./).check()
       await button(app, 'Authorise in Contentstack').click()
       await expect
-        .poll(() => asked('POST', `${frameDoor}/grants`).map(call => call.body))
+        .poll(() => asked('POST', `${frameDoor}/grants`).map(call => call.body), patience)
         .toEqual([
           { purpose: 'mint', expiresInDays: 90, branches: ['main'] },
           { purpose: 'mint', expiresInDays: 90, branches: ['main'], overLimit: true }
@@ -192,10 +192,19 @@ onStage('the life of a token', pages => {
       await app.getByRole('dialog').getByText('3 syncs wait from then on').waitFor()
       await button(app, 'Authorise and give up').click()
       await expect
-        .poll(() => asked('POST', `${frameDoor}/grants`)[0]?.body)
-        .toEqual({ purpose: 'delete', expiresInDays: null, branches: [] })
+        .poll(() => asked('POST', `${frameDoor}/grants`)[0]?.body, patience)
+        .toEqual({
+          purpose: 'delete',
+          expiresInDays: null,
+          branches: []
+        })
       steps.becomes('revoked', { current: null, history: [{ ...token, status: 'retired' }] })
       await app.getByText('Contentstack holds no token of ours for this stack any more.').waitFor()
+      // Who may see the rest of the page is asked when this has been read: without a token nobody can be proven an admin.
+      expect(asked('POST', '/api/extension/session/renew')).toEqual([])
+      pages.stage.door['POST /api/extension/session/renew'] = session({ stackAdmin: null, installation: installed(null) })
+      await button(app, 'Close').click()
+      await expect.poll(() => app.getByRole('heading', { name: 'Leave' }).count(), patience).toBe(0)
     })
 
     it('uninstalls after saying how much ends, and says what is left to do by hand', async () => {
@@ -210,15 +219,19 @@ onStage('the life of a token', pages => {
       expect(await seriousFindings(page.mainFrame())).toEqual([])
       await button(page, 'Authorise and uninstall').click()
       await expect
-        .poll(() => asked('POST', `${consoleDoor}/grants`)[0]?.body)
-        .toEqual({ purpose: 'uninstall', expiresInDays: null, branches: [] })
+        .poll(() => asked('POST', `${consoleDoor}/grants`)[0]?.body, patience)
+        .toEqual({
+          purpose: 'uninstall',
+          expiresInDays: null,
+          branches: []
+        })
       steps.becomes('revoked', { current: null, history: [{ ...token, status: 'retired' }] })
       pages.stage.door[`GET ${consoleDoor}`] = installed(null, { status: 'uninstalled' })
       await page.getByText('One thing is left to do by hand').waitFor()
       await page.getByRole('listitem').filter({ hasText: 'The installation ends, done' }).waitFor()
       await page.getByText('Nothing of ours that we know of.').waitFor()
       await button(page, 'Close').click()
-      await expect.poll(() => page.getByRole('heading', { name: 'Leave' }).count()).toBe(0)
+      await expect.poll(() => page.getByRole('heading', { name: 'Leave' }).count(), patience).toBe(0)
     })
 
     it('takes being refused in the CMS for the end of the installation, once it was authorised', async () => {

@@ -136,6 +136,11 @@ describe('the steps of an authorization', () => {
     ['uninstalling', seen('uninstall', 'exchanged', old('active')), 'done now ahead ahead ahead'],
     ['uninstalling, all but the end', seen('uninstall', 'revoked', old('retired')), 'done done done done ahead'],
     ['uninstalled', seen('uninstall', 'revoked', { ...old('retired'), ended: true }), 'done done done done done'],
+    [
+      'uninstalled, the webhook staying',
+      seen('uninstall', 'revoked', { ...old('retired'), ended: true, webhookLeft: true }),
+      'done left done done done'
+    ],
     ['uninstalled, as a frame that may no longer ask sees it', seen('uninstall', 'minted', { ended: true }), 'done done done done done']
   ])('%s', (_title, what, states) => {
     expect(
@@ -143,6 +148,12 @@ describe('the steps of an authorization', () => {
         .map(({ state }) => state)
         .join(' ')
     ).toBe(states)
+  })
+
+  it('say what a step waits for', () => {
+    const notes = stepsOf(seen('rotate', 'minted', old('retiring'))).map(({ note }) => note)
+    expect(notes).toEqual([null, null, 'Requests under way may end with it first: two minutes at most.', null])
+    expect(stepsOf(seen('rotate', 'exchanged', old('active'))).every(({ note }) => note === null)).toBe(true)
   })
 
   it('say in their own words what could not be done, and what the record says of it', () => {
@@ -167,12 +178,17 @@ describe('what needs somebody', () => {
     ['a token past its end', tokenOf('expiring', -1), {}, 'Its token has expired; then its sync waits; nothing is lost.'],
     ['an exposed token', {}, { exposed: true }, 'The key that sealed its token may be known to others, and so the token.'],
     ['a hold', { hold: { reason: 'Held by an operator.', since: 0 } }, {}, 'Held by an operator.'],
-    ['what nobody holds', { left: ['Quayside 77'] }, {}, 'Quayside 77 may still stand in Contentstack, and nobody here holds it.'],
+    [
+      'what nobody holds',
+      { left: ['the management token "Quayside 77"'] },
+      {},
+      'In Contentstack the management token "Quayside 77" may still stand, and nobody here holds it.'
+    ],
     [
       'what an uninstall left',
-      { status: 'uninstalled', left: ['Quayside 77'] },
+      { status: 'uninstalled', left: ['the management token "Quayside 77"'] },
       {},
-      'After the uninstall Quayside 77 may still stand in Contentstack.'
+      'After the uninstall the management token "Quayside 77" may still stand in Contentstack.'
     ],
     ['one recipient out of reach', {}, { recipients: [mail, channel] }, `Alerts do not reach ${channel.address}: ${channel.error}`],
     [
@@ -193,7 +209,12 @@ describe('what needs somebody', () => {
   })
 
   it('names everything one installation needs, and a refused token before everything else', () => {
-    const several = { ...healthy, id: 'a', token: { status: 'expiring', fingerprint: null, expiresAt: day }, left: ['Quayside 77'] }
+    const several = {
+      ...healthy,
+      id: 'a',
+      token: { status: 'expiring', fingerprint: null, expiresAt: day },
+      left: ['the management token "Quayside 77"']
+    }
     const dead = { ...healthy, id: 'b', ...tokenOf('dead') }
     const order = needs([several, dead], new Map([['a', { recipients: [channel] }]]), 0)
     expect(order.map(({ installation, look }) => `${installation.id} ${look.word}`)).toEqual([
@@ -249,13 +270,16 @@ describe('connections and recipients', () => {
 
 describe('an erasing', () => {
   it('says in words what goes, and leaves out what there is none of', () => {
-    expect(erasedWords({ installation: 1, sync: 3, link: 1204, delivery: 2, access_key: 2, run: 0, audit_event: 5 })).toEqual([
+    const rows = { job: 3, link: 1204, sync: 3, installation: 1, delivery: 2, run: 0, audit_event: 5, budget: 1 }
+    expect(erasedWords(rows)).toEqual([
       '1 installation',
       '3 syncs',
       '1,204 links',
       '2 deliveries',
-      '2 access keys',
-      'who did what in 5 audit events'
+      'who did what in 5 audit events',
+      '4 other rows that belong to them'
     ])
+    expect(erasedWords({ budget: 1 })).toEqual(['1 other row that belongs to them'])
+    expect(erasedWords({ sync: 0 })).toEqual([])
   })
 })

@@ -80,13 +80,16 @@ export function onStage(title: string, define: (pages: Pages) => void): void {
       open,
       async inFrame(path, { width = 360, query = '' } = {}) {
         const page = await open(`${stage.cms}/?path=${path}${query}`, { viewport: { width, height: 800 } })
-        await expect.poll(() => page.frames().length).toBe(2)
+        await expect.poll(() => page.frames().length, patience).toBe(2)
         return { page, app: page.frames()[1] as Frame }
       },
       asked: (method, path) => stage.asked.filter(call => call.method === method && call.path === path)
     })
   })
 }
+
+/** For what is asked again until it holds: a busy machine may take its time. */
+export const patience = { timeout: 10_000 }
 
 export async function seriousFindings(where: Frame): Promise<string[]> {
   await where.evaluate(axe)

@@ -1,6 +1,6 @@
 // The pages in a real Chromium, built as they are shipped and under the policy they are served with.
 import { describe, expect, it } from 'vitest'
-import { onStage, seriousFindings, status } from './on-stage.ts'
+import { onStage, patience, seriousFindings, status } from './on-stage.ts'
 import { type Asked, inSync, installation, run, session } from './stage.ts'
 import { token as minted } from './states.ts'
 
@@ -40,7 +40,7 @@ onStage('the pages', pages => {
       const { app } = await inFrame('/entry-sidebar')
       await app.getByText('In sync with PostgreSQL').waitFor()
       pages.stage.door[status] = 401
-      await expect.poll(() => app.getByText('Reload the Contentstack page to go on.').count()).toBe(1)
+      await expect.poll(() => app.getByText('Reload the Contentstack page to go on.').count(), patience).toBe(1)
     })
   })
 
@@ -86,9 +86,9 @@ onStage('the pages', pages => {
         .poll(async () => {
           await page.evaluate(() => (globalThis as unknown as { save(version: number): void }).save(6))
           return await app.getByText('en-us · version 6').count()
-        })
+        }, patience)
         .toBe(1)
-      await expect.poll(() => pages.stage.asked.some(call => call.query.get('version') === '6')).toBe(true)
+      await expect.poll(() => pages.stage.asked.some(call => call.query.get('version') === '6'), patience).toBe(true)
     })
 
     it('"Sync now" asks for this entry, locale and branch', async () => {
@@ -196,7 +196,7 @@ onStage('the pages', pages => {
       pages.stage.door['GET /api/console/runs'] = (call: Asked) => (call.query.get('before') ? nothing : { items: [run], next: 'run_0' })
       const page = await open(`${pages.stage.app}/console/runs`)
       await page.getByLabel('State').selectOption('running')
-      await expect.poll(() => pages.stage.asked.some(call => call.query.get('status') === 'running')).toBe(true)
+      await expect.poll(() => pages.stage.asked.some(call => call.query.get('status') === 'running'), patience).toBe(true)
       await page.getByRole('link', { name: 'Older' }).click()
       await page.getByText('Nothing here matches the filter.').waitFor()
       expect(new URL(page.url()).search).toBe('?status=running&before=run_0')
@@ -260,7 +260,7 @@ onStage('the pages', pages => {
       await page.getByText('The door says 500.').waitFor()
       pages.stage.door['GET /api/console/audit'] = nothing
       await page.getByRole('button', { name: 'Try again' }).click()
-      await expect.poll(() => page.getByText('What people and keys do in Quayside will be recorded here.').count()).toBe(1)
+      await expect.poll(() => page.getByText('What people and keys do in Quayside will be recorded here.').count(), patience).toBe(1)
     })
   })
 })

@@ -18,7 +18,7 @@ export function Login({ returning }: { returning: boolean }) {
         </Notice>
       ) : null}
       <p>For the people who run Quayside: installations, syncs, runs, access keys and the audit log of your organizations.</p>
-      <a className="button button-primary" href={loginAddress(back)}>
+      <a className={`button ${receipt ? '' : 'button-primary'}`} href={loginAddress(back)}>
         Log in with your organization
       </a>
       <p className="muted">

@@ -81,12 +81,16 @@ export function GrantProgress({ started, formerId, success, after, onClose, onAg
     if (!finished || told.current) return
     told.current = true
     // Whoever connected is proven an admin by the new token: who they are is asked again before what they may see.
-    void (status === 'failed' || ended ? Promise.resolve() : (onToken?.() ?? Promise.resolve())).then(refresh)
-  }, [finished, status, ended, onToken, refresh])
+    const came = status !== 'failed' && (started.purpose === 'mint' || started.purpose === 'rotate')
+    void (came ? (onToken?.() ?? Promise.resolve()) : Promise.resolve()).then(refresh)
+  }, [finished, status, started.purpose, onToken, refresh])
 
   const known = custody ? [custody.current, ...custody.history] : []
   const former = known.find(token => token?.id === formerId) ?? null
-  const steps = stepsOf({ purpose: started.purpose, grant, former, ended })
+  const orphans = custody?.history.filter(token => token.status === 'orphaned').length ?? 0
+  // What is left is tokens and, of an ended installation, its webhook.
+  const webhookLeft = ended && (standing.data?.left.length ?? 0) > orphans
+  const steps = stepsOf({ purpose: started.purpose, grant, former, ended, webhookLeft })
   const [underWay, done, failed] = titles[started.purpose]
   const heading = useFocused<HTMLHeadingElement>()
   return (

@@ -55,6 +55,7 @@ function Fields({ connection, names, onClose }: { connection: Connection; names:
         secrets: Object.fromEntries(names.flatMap(name => (values[name] ? [[name, values[name]]] : [])))
       }),
     onSuccess: async () => {
+      setValues({})
       await refresh()
       onClose()
     }

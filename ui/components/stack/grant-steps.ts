@@ -15,6 +15,8 @@ export interface Seen {
   former: Pick<Token, 'status' | 'origin' | 'error'> | null
   /** The installation has ended. */
   ended: boolean
+  /** After that: our webhook still stands, because it could not be removed. */
+  webhookLeft?: boolean
 }
 
 const reached: Record<Grant['status'], number> = { started: 0, failed: 0, exchanged: 1, minted: 2, revoked: 3, revoke_refused: 3 }
@@ -22,7 +24,7 @@ const reached: Record<Grant['status'], number> = { started: 0, failed: 0, exchan
 /** `instead` is what is said where it could not be done. */
 type Drawn = Omit<Step, 'state'> & { done: boolean; left?: boolean; instead?: string }
 
-export function stepsOf({ purpose, grant, former, ended }: Seen): Step[] {
+export function stepsOf({ purpose, grant, former, ended, webhookLeft = false }: Seen): Step[] {
   const status = grant?.status ?? 'started'
   const at = ended ? 3 : reached[status]
   const simple = (title: string, from: number): Drawn => ({ title, done: at >= from, note: null })
@@ -34,12 +36,20 @@ export function stepsOf({ purpose, grant, former, ended }: Seen): Step[] {
     instead: 'Your authorization could not be given back',
     note: null
   }
+  // Said only while it lasts, from the switch to the deletion.
+  const draining = at === 2 ? 'Requests under way may end with it first: two minutes at most.' : null
   const old = (title: string): Drawn => {
-    if (former === null) return simple(title, 3)
+    if (former === null) return { ...simple(title, 3), note: draining }
     // A pasted one only a person can delete, and the record says so.
     const left = former.status === 'orphaned' || (former.status === 'retired' && former.origin === 'pasted')
     const instead = former.origin === 'pasted' ? 'The old token was pasted, and is left to you' : 'The old token could not be deleted'
-    return { title, done: former.status === 'retired' && !left, left, instead, note: left ? former.error : null }
+    return {
+      title,
+      done: former.status === 'retired' && !left,
+      left,
+      instead,
+      note: left ? former.error : former.status === 'retiring' ? draining : null
+    }
   }
   const drawn: Record<Grant['purpose'], Drawn[]> = {
     mint: [authorise, simple('A token is minted for the stack, sealed and verified', 2), giveBack],
@@ -52,7 +62,13 @@ export function stepsOf({ purpose, grant, former, ended }: Seen): Step[] {
     delete: [authorise, simple('Work of this stack is put on hold', 2), old('The token is deleted and proven dead'), giveBack],
     uninstall: [
       authorise,
-      simple('Work ends, and our webhook is removed', 2),
+      {
+        title: 'Work ends, and our webhook is removed',
+        instead: 'Work ended, but our webhook could not be removed',
+        done: at >= 2 && !webhookLeft,
+        left: webhookLeft,
+        note: webhookLeft ? 'A person deletes it in Contentstack under Settings, Webhooks.' : null
+      },
       old('The token is deleted and proven dead'),
       giveBack,
       { title: 'The installation ends', done: ended, note: null }

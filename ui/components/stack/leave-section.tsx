@@ -5,13 +5,14 @@ import type { Grant } from '../../../server/http/contract/stack.ts'
 import { Button, count, counted } from '../basics.tsx'
 import { Confirm } from '../dialog.tsx'
 import { GrantProgress, useAuthorise } from './authorise.tsx'
-import { useConnections, useCustody, useKeys, useStack } from './stack-view.tsx'
+import { useConnections, useCustody, useKeys, useRefresh, useStack } from './stack-view.tsx'
 
 type Way = Extract<Grant['purpose'], 'delete' | 'uninstall'>
 
 /** Stays when the installation has ended, so that the last steps can be read to their end. */
 export function LeaveSection() {
-  const { installation, can } = useStack()
+  const { installation, can, onToken } = useStack()
+  const refresh = useRefresh()
   const custody = useCustody()
   const authorise = useAuthorise()
   const [asking, setAsking] = useState<Way | null>(null)
@@ -29,7 +30,11 @@ export function LeaveSection() {
             <GrantProgress
               started={authorise.data}
               formerId={formerId}
-              onClose={() => authorise.reset()}
+              onClose={() => {
+                authorise.reset()
+                // With the token went the proof of who is an admin. Asked only now, so that the last steps could be read.
+                if (authorise.data.purpose === 'delete') void onToken?.().then(refresh)
+              }}
               onAgain={() => {
                 setAsking(authorise.data.purpose as Way)
                 authorise.reset()

@@ -24,10 +24,7 @@ export function Predecessors({ primary = false }: { primary?: boolean }) {
     <>
       {adopt.data ? (
         <Notice tone="good" live title={`${counted(adopt.data.syncs, 'sync')} and ${counted(adopt.data.links, 'link')} are taken over.`}>
-          <p>
-            The syncs are paused. Enter the secrets of {counted(adopt.data.connections, 'connection')} again where they are asked for, then
-            resume each sync.
-          </p>
+          <p>The syncs are paused. Enter its secrets where a connection asks for them, then resume each sync.</p>
         </Notice>
       ) : null}
       {(predecessors.data?.items ?? []).map(before => (
@@ -68,7 +65,10 @@ export function Predecessors({ primary = false }: { primary?: boolean }) {
           onConfirm={() => adopt.mutate(taking.id)}
         >
           <ul className="plain-list">
-            <li>{counted(taking.connections, 'connection comes', 'connections come')} without secrets: you enter them again.</li>
+            <li>
+              {counted(taking.connections, 'connection comes', 'connections come')} without secrets: where one has any, you enter them
+              again.
+            </li>
             <li>{counted(taking.syncs, 'sync comes', 'syncs come')} paused: you resume each when its connection works.</li>
             <li>{counted(taking.links, 'link comes', 'links come')} as they are, so records find their entries.</li>
           </ul>

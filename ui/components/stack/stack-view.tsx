@@ -3,6 +3,7 @@
 import { createContext, type ReactNode, useContext } from 'react'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import type { Grant, Installation } from '../../../server/http/contract/stack.ts'
+import { isApiError } from '../../api/http.ts'
 import type { StackApi } from '../../api/stack.ts'
 import { runningRun } from './progress.ts'
 
@@ -15,7 +16,7 @@ export interface StackView {
   /** Branch uids to suggest; the first is the current one. */
   branches: string[]
   links: { run: (id: string) => string; sync: (id: string) => string }
-  /** Called when a token came into custody. */
+  /** Who this person is, asked again: after a token came into custody, or went. */
   onToken?: () => Promise<unknown>
 }
 
@@ -36,6 +37,13 @@ export function useRefresh(): () => Promise<void> {
   const { id } = useStack()
   const client = useQueryClient()
   return () => client.invalidateQueries({ queryKey: [id] })
+}
+
+const refusedMs = 60_000
+
+/** How often to look again: rarely once it was refused, since a right comes back only with a token or a role. */
+function pace(everyMs: number, error: unknown): number {
+  return isApiError(error, 'forbidden') || isApiError(error, 'unauthorized') ? Math.max(refusedMs, everyMs) : everyMs
 }
 
 export function useCustody(everyMs: number | false = false) {
@@ -62,12 +70,21 @@ export function finishedGrant(status: Grant['status']): boolean {
 /** Who is told; asked again so that the outcome of an alert shows. `enabled` false where the person may not know. */
 export function useRecipients(enabled = true) {
   const { id, api } = useStack()
-  return useQuery({ queryKey: [id, 'recipients'], queryFn: ({ signal }) => api.recipients(signal), enabled, refetchInterval: 10_000 })
+  return useQuery({
+    queryKey: [id, 'recipients'],
+    queryFn: ({ signal }) => api.recipients(signal),
+    enabled,
+    refetchInterval: ({ state }) => pace(10_000, state.error)
+  })
 }
 
 export function useAlerts(before: string | null = null) {
   const { id, api } = useStack()
-  return useQuery({ queryKey: [id, 'alerts', before], queryFn: ({ signal }) => api.alerts(before, signal), refetchInterval: 10_000 })
+  return useQuery({
+    queryKey: [id, 'alerts', before],
+    queryFn: ({ signal }) => api.alerts(before, signal),
+    refetchInterval: ({ state }) => pace(10_000, state.error)
+  })
 }
 
 export function usePredecessors() {
@@ -85,7 +102,7 @@ export function useSyncs(before: string | null = null) {
   return useQuery({
     queryKey: [id, 'syncs', before],
     queryFn: ({ signal }) => api.syncs(before, signal),
-    refetchInterval: query => (query.state.data?.items.some(sync => sync.state === 'running') ? 1500 : 10_000)
+    refetchInterval: ({ state }) => pace(state.data?.items.some(sync => sync.state === 'running') ? 1500 : 10_000, state.error)
   })
 }
 
@@ -99,7 +116,7 @@ export function useRuns(filter: { sync?: string | null; status?: string | null; 
   return useQuery({
     queryKey: [id, 'runs', filter],
     queryFn: ({ signal }) => api.runs(filter, signal),
-    refetchInterval: query => (query.state.data?.items.some(runningRun) ? 1000 : 10_000)
+    refetchInterval: ({ state }) => pace(state.data?.items.some(runningRun) ? 1000 : 10_000, state.error)
   })
 }
 

@@ -21,9 +21,7 @@ export function Ended() {
           <Notice tone="wait" title="This may still stand there, and nobody here can use it:">
             <ul className="plain-list">
               {left.map(name => (
-                <li key={name}>
-                  <strong>{name}</strong>
-                </li>
+                <li key={name}>{`${name.charAt(0).toUpperCase()}${name.slice(1)}`}</li>
               ))}
             </ul>
             <p>

@@ -69,7 +69,12 @@ function concernsOf(installation: Installation, closer: Closer, now: number): To
         ...unreached(closer.recipients ?? []),
         ...(left.length === 0
           ? []
-          : [{ concern: 'orphaned' as const, why: `${named} may still stand in Contentstack, and nobody here holds it.` }])
+          : [
+              {
+                concern: 'orphaned' as const,
+                why: `In Contentstack ${named} may still stand, and nobody here holds ${left.length === 1 ? 'it' : 'them'}.`
+              }
+            ])
       ]
   }
 }

@@ -107,8 +107,15 @@ function Confirmed({ preview, onClose }: { preview: ErasurePreview; onClose: () 
         provable.{alone ? ' You are logged out by it.' : ''} It cannot be undone.
       </p>
       {refusal ? (
-        <Notice tone="wait" title={refusal.message}>
-          <p>{refusal.remedy}</p>
+        <Notice
+          tone="wait"
+          title={
+            tokens.length > 0
+              ? `${counted(tokens.length, 'token is', 'tokens are')} in custody, and would stand in Contentstack with nobody to delete ${tokens.length === 1 ? 'it' : 'them'}.`
+              : refusal.message
+          }
+        >
+          <p>{tokens.length > 0 ? 'Uninstall Quayside from these stacks first: that deletes the tokens there.' : refusal.remedy}</p>
         </Notice>
       ) : null}
       {refusal && tokens.length > 0 ? (

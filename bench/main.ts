@@ -6,6 +6,7 @@ import { liveBurst, liveLatency } from './live.ts'
 import { outboundInitial } from './outbound.ts'
 import { queueOnPostgres, queueOnSqlite } from './queue.ts'
 import { type Case, tableLine } from './result.ts'
+import { vaultCipher, vaultRewrap } from './vault.ts'
 import { webhookAck } from './webhook-ack.ts'
 
 // Proxies are for the world outside: everything here is loopback.
@@ -21,7 +22,9 @@ const cases: Case[] = [
   liveLatency,
   liveBurst,
   queueOnSqlite,
-  queueOnPostgres
+  queueOnPostgres,
+  vaultCipher,
+  vaultRewrap
 ]
 
 const usage = `npm run bench -- [--json] [--only CASE] [--profile DIR]

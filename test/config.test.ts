@@ -34,6 +34,8 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'quayside-config-'))
   await write('key', generateKeyRing())
   await write('open-key', generateKeyRing(), 0o644)
+  await write('group-key', generateKeyRing(), 0o640)
+  await write('empty-key', '# nothing yet\n')
   await write('short-key', `k:${Buffer.from('too short').toString('base64')}\n`)
   await write('sample-key', `k:${Buffer.alloc(32, 'a').toString('base64')}\n`)
   await write(
@@ -79,6 +81,20 @@ describe('configuration', () => {
     expect(JSON.stringify(config)).not.toContain('hush-hush')
   })
 
+  it('reads the key file again when asked, as strictly as at the start', async () => {
+    await write('moving-key', generateKeyRing())
+    const { secrets } = loadConfig({ ...good(), QUAYSIDE_KEY_FILE: path('moving-key') })
+    const text = generateKeyRing()
+    await write('moving-key', text)
+    expect(`${secrets.reloadKeyRing?.().current.id}:`).toBe(text.slice(0, text.indexOf(':') + 1))
+    await write('moving-key', text, 0o644)
+    expect(() => secrets.reloadKeyRing?.()).toThrow('which others can read')
+    await write('moving-key', 'k:AAAA')
+    expect(() => secrets.reloadKeyRing?.()).toThrow('it must have 32')
+    await rm(path('moving-key'))
+    expect(() => secrets.reloadKeyRing?.()).toThrow(path('moving-key'))
+  })
+
   it.each([
     ['a missing public URL', { QUAYSIDE_PUBLIC_URL: undefined }, 'QUAYSIDE_PUBLIC_URL is not set'],
     ['plain http in production', { QUAYSIDE_PUBLIC_URL: 'http://quayside.example.com' }, 'in production it must begin with https://'],
@@ -86,6 +102,8 @@ describe('configuration', () => {
     ['a missing key', { QUAYSIDE_KEY_FILE: undefined }, 'QUAYSIDE_KEY_FILE is not set'],
     ['a key file that is not there', { QUAYSIDE_KEY_FILE: '/nowhere/key' }, 'QUAYSIDE_KEY_FILE points to /nowhere/key'],
     ['a key that others can read', { QUAYSIDE_KEY_FILE: 'open-key' }, 'which others can read; run chmod 600'],
+    ['a key that a group can read', { QUAYSIDE_KEY_FILE: 'group-key' }, 'which others can read; run chmod 600'],
+    ['a key file without a key', { QUAYSIDE_KEY_FILE: 'empty-key' }, 'holds no key'],
     ['a short key', { QUAYSIDE_KEY_FILE: 'short-key' }, 'it must have 32'],
     ['a sample key', { QUAYSIDE_KEY_FILE: 'sample-key' }, 'a sample or a pattern'],
     ['a key named twice', { QUAYSIDE_KEY_FILE: 'twice-key' }, 'twice'],

@@ -25,8 +25,8 @@ export async function markKeyRows(db: Db): Promise<SecretRow[]> {
   return rows.sort((one, other) => versionOf(one) - versionOf(other))
 }
 
-/** Its id is the version, so that of two processes one makes it. */
-export async function makeMarkKey(db: Db, key: RingKey, version: number): Promise<void> {
+/** Its id is the version, so that of two processes one makes it. Dated later than `after`, in milliseconds. */
+export async function makeMarkKey(db: Db, key: RingKey, version: number, after = 0): Promise<void> {
   const row = { id: `${prefix}${version}`, organization_id: '', installation_id: null, purpose, version: 1 }
   await db
     .insertInto('secret')
@@ -34,7 +34,7 @@ export async function makeMarkKey(db: Db, key: RingKey, version: number): Promis
       ...row,
       envelope: seal(key, randomBytes(32).toString('base64url'), aadOf(row)),
       key_id: key.id,
-      created_at: Date.now(),
+      created_at: Math.max(Date.now(), after + 1),
       erased_at: null,
       exposed_at: null
     })

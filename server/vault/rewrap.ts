@@ -24,8 +24,10 @@ interface MoveDeps {
   ring: Ring
 }
 
-/** 500 rows take about 10 ms of a SQLite server's only thread. */
+/** In one transaction. */
 const slice = 500
+/** Between two looks at what else a server has to do: sealing is work for its only thread. */
+const atOnce = 25
 const mostPasses = 300
 const passMs = 100
 
@@ -40,9 +42,8 @@ export async function startMove(db: Db, { ring }: MoveDeps, { keyId, compromised
     if (compromised.length === 0) return
     await markCompromised(trx, compromised)
     const newest = (await markKeyRows(trx)).at(-1)
-    if (newest && wasExposed(newest, compromised, await exposedBefore(trx, compromised))) {
-      await makeMarkKey(trx, key, versionOf(newest) + 1)
-    }
+    const before = await exposedBefore(trx, compromised)
+    if (newest && wasExposed(newest, compromised, before)) await makeMarkKey(trx, key, versionOf(newest) + 1, before)
   })
 }
 
@@ -93,7 +94,7 @@ export async function moveProgress(db: Db, keyId: string): Promise<{ done: numbe
 
 interface Slice extends Move {
   to: RingKey
-  /** What was put before this moment, in milliseconds, is exposed whatever wraps it now. */
+  /** What was put up to this moment, in milliseconds, is exposed whatever wraps it now; 0 = nothing. */
   before: number
   from: string
   after: string
@@ -109,65 +110,67 @@ interface SliceDone {
 }
 
 async function moveSlice(db: Db, ring: Ring, { to, from, after, before, compromised }: Slice): Promise<SliceDone> {
-  return await db.transaction().execute(async trx => {
-    const query = trx.selectFrom('secret').selectAll().where('key_id', '=', from).where('id', '>', after).orderBy('id').limit(slice)
-    const rows = await query.execute()
-    const exposed = (row: SecretRow) => wasExposed(row, compromised, before)
-    const wanted = rows.filter(row => from !== to.id || exposed(row))
-    const held = await lock(trx, wanted)
-    const moved: Moved[] = []
-    const resealed: Moved[] = []
-    const stuck: AppError[] = []
-    for (const row of held) {
-      try {
-        if (exposed(row)) {
-          const value = openRow(ring.key, row)
-          resealed.push({ id: row.id, envelope: seal(to, value, aadOf({ ...row, version: row.version + 1 })) })
-        } else moved.push({ id: row.id, envelope: named(row, () => rewrap(ring.key, to, row.envelope, aadOf(row))) })
-      } catch (error) {
-        if (!isAppError(error)) throw error
-        stuck.push(error)
-      }
+  const query = db.selectFrom('secret').selectAll().where('key_id', '=', from).where('id', '>', after).orderBy('id').limit(slice)
+  const rows = await query.execute()
+  const exposed = (row: SecretRow) => wasExposed(row, compromised, before)
+  const wanted = rows.filter(row => from !== to.id || exposed(row))
+  const moved: Moved[] = []
+  const resealed: Moved[] = []
+  const stuck: AppError[] = []
+  for (const [n, row] of wanted.entries()) {
+    try {
+      if (exposed(row)) {
+        const value = openRow(ring.key, row)
+        resealed.push({ ...row, was: row.envelope, envelope: seal(to, value, aadOf({ ...row, version: row.version + 1 })) })
+      } else moved.push({ ...row, was: row.envelope, envelope: named(row, () => rewrap(ring.key, to, row.envelope, aadOf(row))) })
+    } catch (error) {
+      if (!isAppError(error)) throw error
+      stuck.push(error)
     }
-    await write(trx, to.id, moved)
-    await write(trx, to.id, resealed, Date.now())
-    return {
-      moved: moved.length + resealed.length,
-      passedOver: wanted.length - held.length,
-      stuck,
-      last: rows.length < slice ? null : (rows.at(-1)?.id ?? null)
-    }
+    if (n % atOnce === 0) await breathe()
+  }
+  const written = await db.transaction().execute(async trx => {
+    const free = await lock(trx, [...moved, ...resealed])
+    const isFree = ({ id }: Moved) => free.has(id)
+    return (await write(trx, to.id, moved.filter(isFree))) + (await write(trx, to.id, resealed.filter(isFree), Date.now()))
   })
-}
-
-/** Never waiting for a row, we cannot wait in a circle with somebody who erases many. SQLite has one writer, who is us. */
-async function lock(trx: Db, rows: SecretRow[]): Promise<SecretRow[]> {
-  if (dialectOf(trx) === 'sqlite' || rows.length === 0) return rows
-  const query = trx.selectFrom('secret').selectAll().orderBy('id').forUpdate().skipLocked()
-  const ids = rows.map(({ id }) => id)
-  return await query
-    .where('id', 'in', ids)
-    .where('key_id', '=', rows[0]?.key_id ?? '')
-    .execute()
+  return {
+    moved: written,
+    passedOver: moved.length + resealed.length - written,
+    stuck,
+    last: rows.length < slice ? null : (rows.at(-1)?.id ?? null)
+  }
 }
 
 interface Moved {
   id: string
+  /** The envelope that was moved: a row that has another by then has been changed or erased, and is looked at again. */
+  was: string
   envelope: string
 }
 
-/** With `exposedAt`: sealed anew, as the next version of its row. */
-async function write(trx: Db, keyId: string, rows: readonly Moved[], exposedAt?: number): Promise<void> {
-  if (rows.length === 0) return
-  const values = sql.join(rows.map(({ id, envelope }) => sql`(${id}, ${envelope})`))
+/** Never waiting for a row, we cannot wait in a circle with somebody who erases many. SQLite has one writer, who is us. */
+async function lock(trx: Db, rows: readonly Moved[]): Promise<Set<string>> {
+  const ids = rows.map(({ id }) => id)
+  if (dialectOf(trx) === 'sqlite' || ids.length === 0) return new Set(ids)
+  const free = await trx.selectFrom('secret').select('id').where('id', 'in', ids).orderBy('id').forUpdate().skipLocked().execute()
+  return new Set(free.map(({ id }) => id))
+}
+
+/** With `exposedAt`: sealed anew, as the next version of its row. Returns how many rows were still as they had been read. */
+async function write(trx: Db, keyId: string, rows: readonly Moved[], exposedAt?: number): Promise<number> {
+  if (rows.length === 0) return 0
+  const values = sql.join(rows.map(({ id, was, envelope }) => sql`(${id}, ${was}, ${envelope})`))
   const besides = exposedAt === undefined ? sql`` : sql`, version = secret.version + 1, exposed_at = ${exposedAt}`
-  await sql`with moved (id, envelope) as (values ${values})
-    update secret set envelope = moved.envelope, key_id = ${keyId}${besides} from moved where secret.id = moved.id`.execute(trx)
+  const { numAffectedRows } = await sql`with moved (id, was, envelope) as (values ${values})
+    update secret set envelope = moved.envelope, key_id = ${keyId}${besides}
+    from moved where secret.id = moved.id and secret.envelope = moved.was`.execute(trx)
+  return Number(numAffectedRows ?? 0)
 }
 
 /** Marked once, a secret stays exposed until it is replaced; what wraps it by then says nothing new. */
 function wasExposed(row: SecretRow, compromised: readonly string[], before: number): boolean {
-  return compromised.includes(row.key_id) || (row.created_at < before && row.exposed_at === null)
+  return compromised.includes(row.key_id) || (row.created_at <= before && row.exposed_at === null)
 }
 
 /** Whatever was put until a key stopped sealing may have been wrapped by it, and stand so in a copy of the database. 0 = nothing. */

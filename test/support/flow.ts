@@ -57,6 +57,7 @@ export async function openFlow(dialect: DialectName, cleanups: (() => Promise<vo
     ports: await anyPorts(),
     databaseUrl: url,
     logLevel: 'debug',
+    nodeArguments: ['--import', join(import.meta.dirname, 'answers.process.ts')],
     sandbox: { limits: 'off', ...sandbox }
   })
   cleanups.push(() => stage.close())

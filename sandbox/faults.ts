@@ -9,12 +9,14 @@ export type HttpFaultKind = (typeof httpFaultKinds)[number]
 export type WebhookFaultKind = (typeof webhookFaultKinds)[number]
 
 /**
- * `slow` and `hold` come before the act, `slow-answer` and `hold-answer` after it: the act is done and its answer waits, for `delayMs` or
- * until the rule is removed. What `hold` stopped never acts once its caller has hung up; what `slow` delayed acts all the same.
+ * `slow`, `stall` and `hold` come before the act, `slow-answer` and `hold-answer` after it: the act is done and its answer waits. Slow is
+ * `delayMs`, the others last until the rule is removed. What was held never acts once its caller has hung up; what was slow or stalled
+ * acts all the same.
  */
 export const httpFaultKinds = [
   'slow',
   'slow-answer',
+  'stall',
   'hold',
   'hold-answer',
   '401',
@@ -49,7 +51,7 @@ export interface Fault extends FaultRule {
   delayMs: number
   /** Requests it has hit so far. */
   hits: number
-  /** Of them, those that have not acted yet and whose caller still waits; one that is slow acts without its caller as well. */
+  /** Of them, those that have not acted yet and whose caller still waits; one that is slow or stalled acts without its caller as well. */
   waiting: number
 }
 
@@ -133,7 +135,7 @@ export function createFaults(): Faults {
   }
 }
 
-const holds = ({ kind }: FaultRule): boolean => kind === 'hold' || kind === 'hold-answer'
+const holds = ({ kind }: FaultRule): boolean => kind === 'stall' || kind === 'hold' || kind === 'hold-answer'
 
 /** First in a host's chain, so that a fault hits before anything is parsed or limited. */
 export function faultMiddleware(context: { faults: Faults }, host: SandboxHost): RequestHandler {
@@ -143,11 +145,14 @@ export function faultMiddleware(context: { faults: Faults }, host: SandboxHost):
     if (!fault) return next()
     switch (fault.kind) {
       case 'slow':
-        void actLater(fault, request, response, next)
+        void actLater(fault, request, response, () => wait(fault.delayMs), next)
         return
       case 'slow-answer':
         answerLater(response, wait(fault.delayMs))
         return next()
+      case 'stall':
+        void actLater(fault, request, response, () => context.faults.untilGone(fault.id), next)
+        return
       case 'hold':
         void holdBack(fault, request, context.faults.untilGone(fault.id), next)
         return
@@ -186,12 +191,12 @@ export function faultMiddleware(context: { faults: Faults }, host: SandboxHost):
 }
 
 /** The body is read first: a caller who hangs up meanwhile takes it along otherwise, and then nothing happens. */
-async function actLater(fault: Fault, request: Request, response: Response, goOn: () => void): Promise<void> {
-  fault.waiting += 1
+async function actLater(fault: Fault, request: Request, response: Response, moment: () => Promise<void>, goOn: () => void): Promise<void> {
   for (const read of [express.json({ limit: '10mb' }), express.urlencoded({ extended: false })]) {
     await new Promise(resolve => read(request, response, resolve))
   }
-  await wait(fault.delayMs)
+  fault.waiting += 1
+  await moment()
   fault.waiting -= 1
   goOn()
 }

@@ -81,16 +81,17 @@ it('acts at once where only the answer is slow', async () => {
   expect(await response.json()).toMatchObject({ token: { name: 'slow answer' } })
 })
 
-it('acts although the caller of a slow request has hung up', async () => {
-  const fault = sandbox.context.faults.add({ kind: 'slow', method: 'POST', delayMs: 100 })
+it.each(['slow', 'stall'] as const)('acts although the caller has hung up of whom it is %s', async kind => {
+  const fault = sandbox.context.faults.add({ kind, method: 'POST', delayMs: 100 })
   const caller = new AbortController()
-  const answer = newToken('too late', caller.signal)
-  await sandbox.context.faults.untilHit(fault.id)
+  const answer = newToken(`too late: ${kind}`, caller.signal)
+  await vi.waitFor(() => expect(fault.waiting).toBe(1), { interval: 5 })
   caller.abort()
   await expect(answer).rejects.toThrow('aborted')
-  expect(names()).not.toContain('too late')
+  expect(names()).not.toContain(`too late: ${kind}`)
   expect(fault.waiting).toBe(1)
-  await vi.waitFor(() => expect(names()).toContain('too late'))
+  if (kind === 'stall') sandbox.context.faults.remove(fault.id)
+  await vi.waitFor(() => expect(names()).toContain(`too late: ${kind}`))
   expect(fault.waiting).toBe(0)
 })
 

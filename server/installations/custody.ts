@@ -22,7 +22,7 @@ import { mint } from './mint.ts'
 import { retireJob } from './paste.ts'
 import { drainMilliseconds, giveUpToken, type GrantWork, leaveUnfinished, listed, retireFormer, stillValid } from './retire.ts'
 import { isAuthorizationShared, revokeGrant } from './revoke.ts'
-import { dropToken, tokensOf, type VerificationRow } from './token.ts'
+import { activeToken, dropToken, tokensOf, type VerificationRow } from './token.ts'
 import { current as currentStatuses, type TokenRow } from './transitions.ts'
 import { prepareUninstall } from './uninstall.ts'
 import { watchJobKind } from './watch.ts'
@@ -158,9 +158,11 @@ function isWorthRepeating(error: unknown): boolean {
 
 /** After a paste: the former token is forgotten; one of ours is listed as an orphan, since only a grant may delete it. */
 async function retireWithoutGrant(db: Db, deps: CustodyDeps, installationId: string): Promise<JobResult> {
-  for (const row of await tokensOf(db, installationId, ['retiring'])) {
+  if (!(await activeToken(db, installationId))) return
+  for (const row of await tokensOf(db, installationId, ['retiring', 'dead'])) {
     const left = row.updated_at + drainMilliseconds(deps) - Date.now()
-    if (left > 0) return { snoozeSeconds: Math.ceil(left / 1000), reason: 'requests under way may end with the former token' }
+    if (row.status === 'retiring' && left > 0)
+      return { snoozeSeconds: Math.ceil(left / 1000), reason: 'requests under way may end with the former token' }
     const drop = row.origin === 'pasted' ? ({ to: 'retired', error: stillValid } as const) : ({ to: 'orphaned', error: replaced } as const)
     await dropToken(db, deps.vault, { row, why: 'replaced by a pasted token', actor: custodian, ...drop })
   }

@@ -1,5 +1,6 @@
 // Management tokens as the rooms above ask for them: which one is current, which others stand, and the change of the current one.
 // States and their steps: transitions.ts. When a step is taken is custody's affair; nothing here speaks to Contentstack.
+import { raiseAlert } from '../alerts/alert.ts'
 import type { Actor } from '../audit/audit.ts'
 import type { Db } from '../database/database.ts'
 import { newId } from '../database/id.ts'
@@ -114,7 +115,7 @@ export interface Verified {
 
 /**
  * Makes a verified token the current one: the former becomes `retiring`, the hold is released, `installation.token` enqueued. Returns
- * the tokens that retire. Throws AppError conflict when it is no longer verifying.
+ * the tokens that it leaves behind, retiring and dead. Throws AppError conflict when it is no longer verifying.
  */
 export async function switchTo(
   db: Db,
@@ -152,12 +153,25 @@ export async function switchTo(
       .where('id', '=', installation.id)
       .execute()
     await release(trx, installation.id)
+    const dead = await tokensOf(trx, installation.id, ['dead'])
+    if (dead.length > 0) await tellReplaced(trx, installation)
     await enqueue(trx, {
       kind: installationToken,
       lane: 'live',
       payload: { installationId: installation.id, tokenId: token.id },
       group: installation.id
     })
-    return former
+    return [...former, ...dead]
+  })
+}
+
+async function tellReplaced(trx: Db, installation: Installation): Promise<void> {
+  await raiseAlert(trx, {
+    organizationId: installation.organization_id,
+    installationId: installation.id,
+    kind: 'token.replaced',
+    title: `${objectOf(installation).name} has a working management token again`,
+    text: 'The syncs of this stack go on where they stood; nothing was lost.',
+    links: []
   })
 }

@@ -1,5 +1,5 @@
 // Jobs by the clock: a schedule row says when next, tick() turns what is due into jobs. A tick is enqueued once, however many
-// processes look; after a pause there is one catch-up, not one per missed tick.
+// processes look. After a pause there is one catch-up, not one per missed tick; under a hold one job waits, not one per tick.
 import { Cron } from 'croner'
 import { databaseNow } from '../database/clock.ts'
 import { type Db, dialectOf } from '../database/database.ts'
@@ -80,7 +80,7 @@ export async function tick(db: Db, now?: number): Promise<number> {
     let count = 0
     for (const row of rows) {
       const job = JSON.parse(row.job_json) as NewSchedule['job']
-      if ((await enqueue(trx, { ...job, uniqueKey: `schedule ${row.id} ${row.next_at}` })) !== null) count += 1
+      if ((await enqueue(trx, { ...job, uniqueKey: `schedule ${row.id}` })) !== null) count += 1
       const next = nextTime(row.cron, row.time_zone, at)
       await trx
         .updateTable('schedule')

@@ -1,7 +1,7 @@
 // From an alert that is raised to everybody who asked to be told: real jobs, a real mail server, a real https receiver.
 import { Webhook } from 'standardwebhooks'
 import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest'
-import { listAlerts, type NewAlert, pruneAlerts, raiseAlert } from '../../server/alerts/alert.ts'
+import { listAlerts, type NewAlert, raiseAlert } from '../../server/alerts/alert.ts'
 import { alertJobs, type DeliveryDeps, testRecipient } from '../../server/alerts/deliver.ts'
 import { addRecipient, forgetRecipients, listRecipients, removeRecipient } from '../../server/alerts/recipients.ts'
 import type { Database, Db } from '../../server/database/database.ts'
@@ -382,22 +382,5 @@ forEachDatabase(open => {
     const signatures = hook.received.flatMap(({ headers }) => headers['webhook-signature'] ?? [])
     expect(signatures.length).toBeGreaterThan(0)
     for (const secret of [hookSecret, signingSecret ?? '?', mailPassword, ...signatures]) expect(written.includes(secret)).toBe(false)
-  })
-
-  it('pages alerts, newest first, and forgets those of a year ago', async () => {
-    const ids = [await raise(), await raise(), await raise()]
-    const page = async (before?: string) =>
-      (await listAlerts(db, { installationId: installation.id, before, limit: 2 })).map(({ id }) => id)
-    expect(await page()).toEqual([ids[2], ids[1]])
-    expect(await page(ids[1])).toEqual([ids[0]])
-    await db
-      .updateTable('alert')
-      .set({ created_at: Date.now() - 366 * days })
-      .where('id', '=', ids[0] ?? '')
-      .execute()
-    expect(await pruneAlerts(db, Date.now() - 365 * days)).toBe(1)
-    expect(await page(ids[1])).toEqual([])
-    // A job may find its alert gone.
-    expect(await drain()).toBeGreaterThan(0)
   })
 })

@@ -55,7 +55,12 @@ forEachDatabase(open => {
 
       expect(tokensAt(sandbox).map(({ name }) => name)).toEqual([current!.name])
       expect(liveAuthorizations(ada.uid)).toEqual([])
-      const living = await here.db.selectFrom('secret').select('purpose').where('erased_at', 'is', null).execute()
+      const living = await here.db
+        .selectFrom('secret')
+        .select('purpose')
+        .where('erased_at', 'is', null)
+        .where('installation_id', 'is not', null)
+        .execute()
       expect(living).toEqual([{ purpose: 'management_token' }])
       expect(await holdOf(here.db, here.installation.id)).toBeNull()
       const stack = await stackFor(here.db, here.deps, here.installation.id, { lane: 'live', actor })
@@ -106,7 +111,9 @@ forEachDatabase(open => {
       expect(current!.id).not.toBe(first.id)
       expect(history).toMatchObject([{ id: first.id, status: 'retired', error: null }])
       expect(tokensAt(sandbox).map(({ name }) => name)).toEqual([current!.name])
-      expect(await here.db.selectFrom('secret').selectAll().where('erased_at', 'is', null).execute()).toHaveLength(1)
+      expect(
+        await here.db.selectFrom('secret').selectAll().where('erased_at', 'is', null).where('installation_id', 'is not', null).execute()
+      ).toHaveLength(1)
     })
 
     it('lets requests under way end with the former token before it is deleted', async () => {
@@ -151,7 +158,9 @@ forEachDatabase(open => {
       expect(tokensAt(sandbox)).toEqual([])
       expect((await custody()).current).toBeNull()
       expect(liveAuthorizations(person.uid)).toEqual([])
-      expect(await here.db.selectFrom('secret').selectAll().where('erased_at', 'is', null).execute()).toEqual([])
+      expect(
+        await here.db.selectFrom('secret').selectAll().where('erased_at', 'is', null).where('installation_id', 'is not', null).execute()
+      ).toEqual([])
     })
   })
 
@@ -240,7 +249,9 @@ forEachDatabase(open => {
         .execute()
       expect(await endStaleGrants(here.db, here.deps)).toBe(1)
       expect(await grantById(here.db, grantId)).toMatchObject({ status: 'failed', verifier_secret_id: null })
-      expect(await here.db.selectFrom('secret').selectAll().where('erased_at', 'is', null).execute()).toEqual([])
+      expect(
+        await here.db.selectFrom('secret').selectAll().where('erased_at', 'is', null).where('installation_id', 'is not', null).execute()
+      ).toEqual([])
     })
   })
 

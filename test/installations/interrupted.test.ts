@@ -58,7 +58,12 @@ forEachDatabase(open => {
         await run(grantId, 1, { at, when })
         await run(grantId, 2)
         const { current, history } = await custodyOf(here.db, here.deps, here.installation.id)
-        const living = await here.db.selectFrom('secret').select('purpose').where('erased_at', 'is', null).execute()
+        const living = await here.db
+          .selectFrom('secret')
+          .select('purpose')
+          .where('erased_at', 'is', null)
+          .where('installation_id', 'is not', null)
+          .execute()
         expect({
           killed: `${when} request ${at}`,
           token: current?.status,

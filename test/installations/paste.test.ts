@@ -1,14 +1,15 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Sandbox } from '../../sandbox/sandbox.ts'
-import { shopApiKey } from '../../sandbox/world/built-in.ts'
+import { blogApiKey, shopApiKey } from '../../sandbox/world/built-in.ts'
 import { ada, edda, otto, sven } from '../../sandbox/world/people.ts'
 import { stackFor } from '../../server/installations/credentials.ts'
 import { custodyOf } from '../../server/installations/custody.ts'
+import { checkToken } from '../../server/installations/watch.ts'
 import { pasteToken, wrongKind } from '../../server/installations/paste.ts'
 import { hold, holdOf } from '../../server/jobs/queue.ts'
 import { makeToken } from '../support/contentstack.ts'
 import { forEachDatabase } from '../support/databases.ts'
-import { adaAsActor, type Installed, installedOn, quickSandbox } from '../support/installed.ts'
+import { adaAsActor, type Installed, installedOn, quickSandbox, tokensAt } from '../support/installed.ts'
 import { logIn } from '../support/sandbox.ts'
 
 forEachDatabase(open => {
@@ -39,7 +40,7 @@ forEachDatabase(open => {
   const custody = async () => await custodyOf(here.db, here.deps, here.installation.id)
   const nothingKept = async () => {
     expect((await custody()).current).toBeNull()
-    expect(await here.db.selectFrom('secret').selectAll().execute()).toEqual([])
+    expect(await here.db.selectFrom('secret').selectAll().where('installation_id', 'is not', null).execute()).toEqual([])
   }
 
   describe('a pasted token', () => {
@@ -62,6 +63,33 @@ forEachDatabase(open => {
       await nothingKept()
       expect((await paste(secret, otto.uid)).status).toBe('active')
     })
+
+    it.each(['permission-first', 'validation-first'] as const)(
+      'is likely to write, whatever Contentstack looks at first (%s)',
+      async writeProbe => {
+        sandbox.context.plays.writeProbe = writeProbe
+        const row = await paste((await makeToken(sandbox)).secret)
+        expect(JSON.parse(row.verification_json)).toContainEqual(expect.objectContaining({ check: 'write', result: 'likely' }))
+      }
+    )
+
+    it.each(['minted', 'pasted'] as const)(
+      'takes the place of a dead one that was %s, which is forgotten or listed, and everybody is told',
+      async origin => {
+        sandbox.world.stacks[blogApiKey]!.managementTokens = {}
+        if (origin === 'minted') await here.grant(ada)
+        else await paste((await makeToken(sandbox)).secret)
+        for (const token of tokensAt(sandbox)) token.dead = true
+        await checkToken(here.db, here.deps, here.installation.id)
+        await paste((await makeToken(sandbox)).secret)
+        await here.drain()
+        const { current, history } = await custody()
+        expect(current).toMatchObject({ status: 'active' })
+        expect(history).toMatchObject([{ status: origin === 'minted' ? 'orphaned' : 'retired' }])
+        const alerts = await here.db.selectFrom('alert').select('kind').orderBy('id').execute()
+        expect(alerts.map(({ kind }) => kind)).toEqual(['token.dead', 'token.replaced'])
+      }
+    )
 
     it('a second time changes nothing', async () => {
       const { secret } = await makeToken(sandbox)

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Db } from '../../server/database/database.ts'
+import { hold, release } from '../../server/jobs/queue.ts'
 import { nextRunOf, schedule, tick, unschedule } from '../../server/jobs/scheduler.ts'
 import { forEachDatabase } from '../support/databases.ts'
 
@@ -47,6 +48,14 @@ forEachDatabase(open => {
     const due = (await nextRunOf(db, 'syn_1'))!
     const counts = await Promise.all([tick(db, due), tick(db, due), tick(db, due)])
     expect(counts.toSorted((one, other) => one - other)).toEqual([0, 0, 1])
+    expect(await jobs()).toHaveLength(1)
+  })
+
+  test('while a tick waits under a hold the next ones join it', async () => {
+    await schedule(db, nightly)
+    await hold(db, nightly.job.group, 'no token')
+    for (let night = 0; night < 5; night += 1) await tick(db, (await nextRunOf(db, 'syn_1'))!)
+    await release(db, nightly.job.group)
     expect(await jobs()).toHaveLength(1)
   })
 

@@ -30,7 +30,13 @@ export function appsOf(sandbox: Sandbox, appUidThere = appUid): AppCredentials[]
 }
 
 export async function credentialDeps(sandbox: Sandbox, database: Database): Promise<CredentialDeps> {
-  return { vault: await testVault(database.db), apps: appsOf(sandbox), budget: createBudget(database), publicUrl: 'http://127.0.0.1:9', log: silentLog }
+  return {
+    vault: await testVault(database.db),
+    apps: appsOf(sandbox),
+    budget: createBudget(database),
+    publicUrl: 'http://127.0.0.1:9',
+    log: silentLog
+  }
 }
 
 /** Connects the built-in blog, with a token that may write in `main`. */

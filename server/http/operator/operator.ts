@@ -18,14 +18,17 @@ import { tokenRoutes, type TokenServices } from './tokens.ts'
 
 export interface OperatorServices {
   vault: Vault
-  operator: OperatorVault & OperatorInstallations & DoctorServices & TokenServices & {
-    audit: AuditDoor
-    organizations: OrganizationDoor
-    installations(): Promise<Installation[]>
-    keys(): Promise<AccessKey[]>
-    createKey(installationId: string, actor: Actor, key: NewKeyShape): Promise<CreatedKey>
-    revokeKey(actor: Actor, keyId: string): Promise<AccessKey>
-  }
+  operator: OperatorVault &
+    OperatorInstallations &
+    DoctorServices &
+    TokenServices & {
+      audit: AuditDoor
+      organizations: OrganizationDoor
+      installations(): Promise<Installation[]>
+      keys(): Promise<AccessKey[]>
+      createKey(installationId: string, actor: Actor, key: NewKeyShape): Promise<CreatedKey>
+      revokeKey(actor: Actor, keyId: string): Promise<AccessKey>
+    }
 }
 
 const freshMs = 60_000

@@ -66,8 +66,9 @@ function oauthServices(deps: Deps): Pick<Services, 'finishInstall' | 'openGrant'
       // Another browser's question is answered as if there were no such grant.
       if (given.length !== expected.length || !timingSafeEqual(given, expected))
         throw new AppError('not_found', `There is no grant ${grantId}`)
-      const { status, error, valid_until: validUntil, finished_at: finishedAt } = grant
+      const { purpose, status, error, valid_until: validUntil, finished_at: finishedAt } = grant
       return {
+        purpose,
         status,
         error,
         validUntil,

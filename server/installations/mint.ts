@@ -81,7 +81,7 @@ async function create(db: Db, deps: MintDeps, work: GrantWork, token: TokenRow):
       const actor = grantActor(grant)
       await dropToken(db, deps.vault, { row: token, to: 'rejected', why: 'Contentstack refused to mint it', error: error.message, actor })
     }
-    throw asAdminsWords(error)
+    throw mintWords(error)
   })
   await moveTokens(db, deps.vault, grantActor(grant), async (trx, { move }) => {
     const owner = { organizationId: installation.organization_id, installationId: installation.id, purpose: 'management_token' }
@@ -131,6 +131,22 @@ async function settleLost(db: Db, deps: MintDeps, work: GrantWork, token: TokenR
   const found = (await listed(work)).find(({ name }) => name === token.name)
   // Not listed may also mean not yet: the orphan stays recorded and is looked for again before the grant ends.
   if (found) await deleteAtContentstack(db, deps, work, { ...token, status: 'orphaned', secret_id: null }, found.uid)
+}
+
+/** The list was shown to this authorization a moment ago: what is refused now is the making, or what it asks for. */
+function mintWords(error: unknown): unknown {
+  const paste = 'Make a management token in Contentstack under Settings > Tokens and paste it here.'
+  if (isAppError(error, 'unauthorized')) {
+    return new AppError('unauthorized', 'Contentstack does not let an app make a management token here', { cause: error, remedy: paste })
+  }
+  const fields = isAppError(error, 'invalid') ? Object.entries(error.fields ?? {}) : []
+  const said = fields.map(([field, texts]) => `${field} ${texts.join(', ')}`).join('; ')
+  if (!isAppError(error) || said === '') return asAdminsWords(error)
+  const branches = fields.some(([field]) => field.startsWith('scope.branch'))
+  return new AppError('invalid', `${error.message} (${said})`, {
+    cause: error,
+    remedy: branches ? 'Name branches that this stack has; where it has none, leave them empty.' : paste
+  })
 }
 
 /** A token dies at midnight UTC of its date: the date after the last full day asked for. */

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import type { Cma } from '../contentstack/cma.ts'
 import type { AppCredentials } from '../contentstack/oauth.ts'
 import { cmaErrorOf, isPermissionRefusal, isTokenRefusal } from '../contentstack/refusal.ts'
-import { createStack } from '../contentstack/stack.ts'
+import { createStack, type StackClient } from '../contentstack/stack.ts'
 import type { TokenScope } from '../contentstack/tokens.ts'
 import { isAppError } from '../errors.ts'
 import { type Admins, readAdmins } from './admins.ts'
@@ -83,7 +83,7 @@ export async function verifyToken(deps: ProbeDeps, input: VerifyInput): Promise<
 
   const stack = createStack(cma)
   if (input.branches.length === 0) {
-    for (const { uid } of (await stack.branches()).slice(0, maxBranchesTried)) {
+    for (const { uid } of (await branchesOf(stack)).slice(0, maxBranchesTried)) {
       if (branches.includes(uid)) continue
       const no = await refusalFrom(createStack(cma, { branch: uid }).health())
       rows.push({ check: `branch ${uid}`, result: no ? 'refused' : 'granted', detail: no?.message ?? 'Readable.' })
@@ -107,6 +107,17 @@ async function refusalFrom(answer: Promise<unknown>): Promise<Error | null> {
   } catch (error) {
     const status = cmaErrorOf(error)?.status ?? 500
     if (error instanceof Error && status < 500 && status !== 429) return error
+    throw error
+  }
+}
+
+/** A stack without branches may refuse to list them; a pasted token may not be allowed to. */
+async function branchesOf(stack: StackClient): Promise<{ uid: string }[]> {
+  try {
+    return await stack.branches()
+  } catch (error) {
+    const status = cmaErrorOf(error)?.status ?? 500
+    if (status < 500 && status !== 429 && !isTokenRefusal(error)) return []
     throw error
   }
 }

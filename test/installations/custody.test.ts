@@ -177,6 +177,46 @@ forEachDatabase(open => {
     })
   })
 
+  describe('what is not established of minting', () => {
+    beforeEach(() => {
+      Object.assign(sandbox.context.plays, { grantMints: 'accepted', branchlessScope: 'ignored', tokenExpiry: 'optional' })
+      sandbox.world.stacks[blogApiKey]!.branchless = false
+      return () => {
+        Object.assign(sandbox.context.plays, { grantMints: 'accepted', branchlessScope: 'ignored', tokenExpiry: 'optional' })
+        sandbox.world.stacks[blogApiKey]!.branchless = false
+      }
+    })
+    const failure = async (branches?: string[]) =>
+      (await grantById(here.db, await here.grant(ada, branches === undefined ? {} : { branches }))).error
+
+    it('an app that may not make one is told to have one pasted', async () => {
+      sandbox.context.plays.grantMints = 'refused'
+      expect(await failure()).toMatch(/does not let an app make.*paste it here/s)
+      expect(tokensAt(sandbox)).toEqual([])
+      expect(liveAuthorizations(ada.uid)).toEqual([])
+    })
+
+    it('a branch that the stack does not have is named, with what to do', async () => {
+      expect(await failure(['nowhere'])).toMatch(/nowhere branch\(es\) not found.*leave them empty/s)
+    })
+
+    it.each(['ignored', 'refused'] as const)(
+      'a stack without branches gets its token without any (a branch scope is %s there)',
+      async played => {
+        Object.assign(sandbox.context.plays, { branchlessScope: played })
+        sandbox.world.stacks[blogApiKey]!.branchless = true
+        expect(await failure([])).toBeNull()
+        expect((await custody()).current).toMatchObject({ status: 'active' })
+      }
+    )
+
+    it.each(['optional', 'required'] as const)('a token that never ends is made where a word on its end is %s', async tokenExpiry => {
+      sandbox.context.plays.tokenExpiry = tokenExpiry
+      expect(await failure()).toBeNull()
+      expect(tokensAt(sandbox)).toMatchObject([{ expires_on: null }])
+    })
+  })
+
   describe('the number of tokens', () => {
     const fill = async (count: number) => {
       for (let index = 0; index < count; index += 1) await makeToken(sandbox, { name: `Theirs ${index}` })

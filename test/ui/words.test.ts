@@ -216,9 +216,9 @@ describe('small words', () => {
   })
 
   it.each([
-    [5.5 * 86_400_000, 'in 6 days'],
-    [86_400_001, 'in 2 days'],
-    [86_400_000, 'in 24 hours'],
+    [5.5 * 86_400_000, 'in 5 days'],
+    [86_400_001, 'in 1 day'],
+    [86_400_000, 'in 1 day'],
     [5 * 3_600_000 - 1, 'in 5 hours'],
     [60_000, 'within an hour'],
     [0, 'now'],

@@ -37,15 +37,16 @@ export const exactTime = (at: number): string => exact.format(at)
 
 const dayMs = 86_400_000
 
-/** Days that are left, the begun one counted: as a calendar and the reminders count them. 0 or less when it is past. */
+/** Whole days that are left, as the reminders count them. 0 within the last one, less when it is past. */
 export function daysLeft(at: number, now: number): number {
-  return Math.ceil((at - now) / dayMs)
+  return Math.floor((at - now) / dayMs)
 }
 
 /** 'in 6 days', 'in 5 hours' within the last day, 'now' when past. Never in weeks: people plan an expiry by the day. */
 export function untilWords(at: number, now: number): string {
   if (at <= now) return 'now'
-  if (at - now > dayMs) return `in ${daysLeft(at, now)} days`
+  const days = daysLeft(at, now)
+  if (days > 0) return days === 1 ? 'in 1 day' : `in ${days} days`
   const hours = Math.ceil((at - now) / 3_600_000)
   return hours === 1 ? 'within an hour' : `in ${hours} hours`
 }

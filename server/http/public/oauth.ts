@@ -26,6 +26,7 @@ export interface FinishedInstall {
 }
 
 export interface GrantProgress {
+  purpose: 'mint' | 'rotate' | 'delete' | 'uninstall'
   status: 'started' | 'exchanged' | 'minted' | 'revoked' | 'revoke_refused' | 'failed'
   stackName: string
   /** Nothing more will happen. */
@@ -112,36 +113,67 @@ export function oauthRoutes(services: OAuthServices): Router {
   return router
 }
 
-function pageOf({ status, stackName, error, validUntil }: GrantProgress) {
+function pageOf({ purpose, status, stackName, error, validUntil }: GrantProgress) {
+  const words = wordsOf(purpose, stackName)
   switch (status) {
     case 'revoked':
       return {
-        title: 'The token is in custody',
-        paragraphs: [
-          `${stackName} has its management token. Your grant was revoked; nothing of yours is kept.`,
-          'You can close this window.'
-        ]
+        title: words.done,
+        paragraphs: [`${words.outcome} Your grant was revoked; nothing of yours is kept.`, 'You can close this window.']
       }
     case 'revoke_refused':
       return {
-        title: 'The token is in custody',
+        title: words.done,
         paragraphs: [
-          `${stackName} has its management token, but Contentstack did not let us revoke your grant.`,
+          `${words.outcome} But Contentstack did not let us revoke your grant.`,
           `It ends by itself at ${new Date(validUntil ?? 0).toUTCString()}. To end it now, open Authorized Apps in your Contentstack profile.`
         ]
       }
     case 'failed':
       return {
-        title: 'No token was made',
+        title: words.failed,
         paragraphs: [error ?? 'The grant could not be used.', "Start again from the app's configuration."]
       }
     case 'started':
     case 'exchanged':
     case 'minted':
+      return { title: words.doing, paragraphs: [words.steps], refreshSeconds: 1 }
+  }
+}
+
+function wordsOf(purpose: GrantProgress['purpose'], stackName: string) {
+  switch (purpose) {
+    case 'mint':
       return {
-        title: 'Minting the token',
-        paragraphs: [`Minting, sealing and verifying the token of ${stackName}, then revoking your grant. This takes a few seconds.`],
-        refreshSeconds: 1
+        doing: 'Minting the token',
+        steps: `Minting, sealing and verifying the token of ${stackName}, then revoking your grant. This takes a few seconds.`,
+        done: 'The token is in custody',
+        outcome: `${stackName} has its management token.`,
+        failed: 'No token was made'
+      }
+    case 'rotate':
+      return {
+        doing: 'Rotating the token',
+        steps: `Minting, sealing and verifying the new token of ${stackName}; a minute later, when no request carries the old one any more, that is deleted and proven dead, and your grant revoked.`,
+        done: 'The token is in custody',
+        outcome: `${stackName} has its new management token, and the old one is dead.`,
+        failed: 'No token was made'
+      }
+    case 'delete':
+      return {
+        doing: 'Giving the token up',
+        steps: `Deleting the token of ${stackName} and proving it dead, then revoking your grant. This takes about a minute.`,
+        done: 'The token is given up',
+        outcome: `Quayside holds no management token of ${stackName} any more. Its work waits.`,
+        failed: 'The token was not given up'
+      }
+    case 'uninstall':
+      return {
+        doing: 'Uninstalling Quayside',
+        steps: `Removing the webhook, deleting the token of ${stackName} and proving it dead, then revoking your grant. This takes about a minute.`,
+        done: 'Quayside is uninstalled',
+        outcome: `Quayside holds nothing of ${stackName} any more. Remove the app in Contentstack as well.`,
+        failed: 'Quayside was not uninstalled'
       }
   }
 }

@@ -93,7 +93,7 @@ export async function activateInstallation(
   facts: InstallationFacts & { stackApiKey: string; via: 'lifecycle' | 'app-token' }
 ): Promise<Installation> {
   return await db.transaction().execute(async trx => {
-    const row = await findOrCreate(trx, facts)
+    const row = await findOrCreate(trx, facts, 'proven')
     if (row.status !== 'pending') return row
     const organization = await organizationOf(trx, row)
     if (organization.status !== 'claimed') return row
@@ -198,8 +198,11 @@ export const objectOf = (row: Installation) => ({
 const byId = (db: Db, id: string) => db.selectFrom('installation').selectAll().where('id', '=', id)
 const contentstackActor: Actor = { kind: 'system', id: 'installations', name: 'Contentstack' }
 
-async function findOrCreate(trx: Db, facts: InstallationFacts): Promise<Installation> {
+async function findOrCreate(trx: Db, facts: InstallationFacts, standing: 'told' | 'proven' = 'told'): Promise<Installation> {
   const known = await findInstallation(trx, facts)
+  // An install callback names the installation in its address, where anybody can guess one: what Contentstack signed overrules it.
+  if (known?.status === 'pending' && standing === 'proven' && (await disagreements(trx, known, facts)).length > 0)
+    return await correctPending(trx, known, facts)
   if (known) {
     await assertAgrees(trx, known, facts)
     return known
@@ -229,9 +232,16 @@ async function findOrCreate(trx: Db, facts: InstallationFacts): Promise<Installa
     .values(row)
     .onConflict(conflict => conflict.columns(['region', 'installation_uid']).doNothing())
     .execute()
-  const standing = (await findInstallation(trx, facts)) ?? row
-  await assertAgrees(trx, standing, facts)
-  return standing
+  const made = (await findInstallation(trx, facts)) ?? row
+  await assertAgrees(trx, made, facts)
+  return made
+}
+
+async function correctPending(trx: Db, known: Installation, facts: InstallationFacts): Promise<Installation> {
+  const { id: organizationId } = await findOrCreateOrganization(trx, facts)
+  const changes = { organization_id: organizationId, app_uid: facts.appUid, stack_api_key: facts.stackApiKey ?? '', updated_at: Date.now() }
+  await trx.updateTable('installation').set(changes).where('id', '=', known.id).where('status', '=', 'pending').execute()
+  return await installationById(trx, known.id)
 }
 
 async function findOrCreateOrganization(trx: Db, facts: InstallationFacts): Promise<Organization> {
@@ -254,14 +264,18 @@ async function findOrCreateOrganization(trx: Db, facts: InstallationFacts): Prom
 }
 
 async function assertAgrees(trx: Db, row: Installation, facts: InstallationFacts): Promise<void> {
+  const found = await disagreements(trx, row, facts)
+  if (found.length === 0) return
+  throw new AppError('conflict', `Installation ${facts.installationUid} is known with another ${found.join(' and ')}`)
+}
+
+async function disagreements(trx: Db, row: Installation, facts: InstallationFacts): Promise<string[]> {
   const organization = await organizationOf(trx, row)
-  const disagreements = [
+  return [
     row.app_uid === facts.appUid ? null : 'app',
     organization.organization_uid === facts.organizationUid ? null : 'organization',
     facts.stackApiKey === null || row.stack_api_key === '' || row.stack_api_key === facts.stackApiKey ? null : 'stack'
   ].filter(name => name !== null)
-  if (disagreements.length === 0) return
-  throw new AppError('conflict', `Installation ${facts.installationUid} is known with another ${disagreements.join(' and ')}`)
 }
 
 /** One app is installed once in a stack: an older row means that its uninstall event never reached us. */

@@ -1,7 +1,7 @@
 // One webhook received: the row that makes it durable before its 2xx, and what people see of it. Knows neither signatures nor syncs.
 //   received -> dispatched (handed on) | ignored (nothing to do; `note` says why). A body is never applied as truth (engine.md §3).
 import { createHash } from 'node:crypto'
-import type { Db } from '../database/database.ts'
+import { type Db, dialectOf } from '../database/database.ts'
 import { newId } from '../database/id.ts'
 import type { Row } from '../database/schema.ts'
 import { AppError } from '../errors.ts'
@@ -74,9 +74,16 @@ export async function settleDelivery(
     .execute()
 }
 
-/** Oldest first: of these, the ones that still wait. */
+/** Oldest first: of these, the ones that still wait; in a transaction nobody else takes them until its end. */
 export async function undispatched(db: Db, ids: readonly string[]): Promise<DeliveryRow[]> {
-  return await db.selectFrom('delivery').selectAll().where('id', 'in', ids).where('status', '=', 'received').orderBy('id').execute()
+  return await db
+    .selectFrom('delivery')
+    .selectAll()
+    .where('id', 'in', ids)
+    .where('status', '=', 'received')
+    .orderBy('id')
+    .$if(db.isTransaction && dialectOf(db) === 'postgres', query => query.forUpdate())
+    .execute()
 }
 
 /** As listed: without the body. */

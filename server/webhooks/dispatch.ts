@@ -33,7 +33,9 @@ export function dispatchJob(deps: DispatchDeps): JobKind<DispatchJob> {
       const deliveries = await undispatched(db, deliveryIds)
       if (deliveries.length === 0) return { cancel: 'the delivery has been dispatched' }
       const content = deliveries.filter(({ module }) => module !== 'app_installation')
-      if (content.length > 0) await db.transaction().execute(trx => dispatchContent(trx, content))
+      // Looked at again inside: another job of the same deliveries may have been first.
+      const contentIds = content.map(({ id }) => id)
+      if (content.length > 0) await db.transaction().execute(async trx => await dispatchContent(trx, await undispatched(trx, contentIds)))
       for (const delivery of deliveries) {
         if (delivery.module === 'app_installation') await dispatchLifecycle(db, deps, delivery, { region: region ?? '', attempt })
       }

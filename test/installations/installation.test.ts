@@ -89,6 +89,20 @@ forEachDatabase(open => {
       expect(await verifyAudit(database.db, vault, row!.organization_id)).toMatchObject({ ok: true, count: 10 })
     })
 
+    it.each([
+      ['organization', { organizationUid: 'orgElse' }],
+      ['stack', { stackApiKey: 'bltElse' }],
+      ['app', { appUid: 'appElse' }]
+    ])('that somebody told of before with another %s becomes what Contentstack signs', async (_what, guessed) => {
+      const parked = await rememberPending(database.db, facts(guessed))
+      const active = await activateInstallation(database.db, deps, facts())
+      expect(active).toMatchObject({ id: parked.id, status: 'active', stack_api_key: 'bltStackA', app_uid: facts().appUid })
+      const [organization] = await database.db.selectFrom('organization').selectAll().where('id', '=', active.organization_id).execute()
+      expect(organization).toMatchObject({ organization_uid: 'orgA', status: 'claimed' })
+      // Once it is active nothing told or signed moves it elsewhere.
+      await expect(activateInstallation(database.db, deps, facts(guessed))).rejects.toMatchObject({ code: 'conflict' })
+    })
+
     it('that an install callback made known waits as pending until somebody proves it', async () => {
       const pending = await rememberPending(database.db, { ...facts(), stackApiKey: null })
       expect([pending.status, pending.stack_api_key]).toEqual(['pending', ''])

@@ -38,8 +38,8 @@ describe('the state of a token', () => {
   })
 
   it.each<[number, string]>([
-    [5.5 * day, 'expires in 6 days'],
-    [day, 'expires in 24 hours'],
+    [5.5 * day, 'expires in 5 days'],
+    [day, 'expires in 1 day'],
     [0, 'has expired'],
     [-day, 'has expired']
   ])('%i ms before its end is: it %s', (expiresAt, words) => {

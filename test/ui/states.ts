@@ -22,7 +22,7 @@ export const token: Token = {
   status: 'active',
   fingerprint: '9f2c41ab77d0',
   branches: ['main', 'spring'],
-  expiresAt: Date.now() + 84.5 * day,
+  expiresAt: Date.now() + 85.5 * day,
   verification: [
     { check: 'stack', result: 'granted', detail: 'blt8f14e45fceea167a in region eu' },
     { check: 'alive', result: 'granted', detail: 'Contentstack accepts it.' },
@@ -38,7 +38,7 @@ export const token: Token = {
   createdAt: Date.now() - 5 * day
 }
 
-export const expiring: Token = { ...token, status: 'expiring', expiresAt: Date.now() + 5.5 * day }
+export const expiring: Token = { ...token, status: 'expiring', expiresAt: Date.now() + 6.5 * day }
 export const exposed: Token = { ...token, exposed: true }
 export const dead: Token = {
   ...token,

@@ -35,7 +35,7 @@ export function duration(ms: number): string {
 /** For a title: '3 Dec 2026, 14:02:11'. */
 export const exactTime = (at: number): string => exact.format(at)
 
-const dayMs = 86_400_000
+export const dayMs = 86_400_000
 
 /** Whole days that are left, as the reminders count them. 0 within the last one, less when it is past. */
 export function daysLeft(at: number, now: number): number {

@@ -4,8 +4,8 @@ import { useMutation, useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import type { Connection, ConnectorInfo } from '../../../server/http/contract/stack.ts'
 import { Button, Problem, useFocused, Waiting } from '../basics.tsx'
-import { fieldErrors, TextField } from '../field.tsx'
-import { labelOf, variantsOf } from './schema-form.ts'
+import { variantsOf } from './schema-form.ts'
+import { SecretFields } from './secret-fields.tsx'
 import { useRefresh, useStack } from './stack-view.tsx'
 
 export function ConnectionSecretsForm({ connection, onClose }: { connection: Connection; onClose: () => void }) {
@@ -69,18 +69,12 @@ function Fields({ connection, names, onClose }: { connection: Connection; names:
       }}
     >
       <div className="fields">
-        {names.map(name => (
-          <TextField
-            key={name}
-            label={labelOf(name)}
-            type="password"
-            autoComplete="off"
-            value={values[name] ?? ''}
-            onValue={value => setValues(before => ({ ...before, [name]: value }))}
-            hint="Sealed; never shown again. Empty where none is needed."
-            errors={fieldErrors(replace.error, name)}
-          />
-        ))}
+        <SecretFields
+          names={names}
+          values={values}
+          onValue={(name, value) => setValues(before => ({ ...before, [name]: value }))}
+          error={replace.error}
+        />
       </div>
       <Problem error={replace.error} />
       <div className="row">

@@ -6,6 +6,7 @@ import type { ConnectorInfo } from '../../../server/http/contract/stack.ts'
 import { Button, Problem, Waiting } from '../basics.tsx'
 import { Choice, fieldErrors, SelectField, TextField } from '../field.tsx'
 import { labelOf, type SchemaField, settingsOf, type Variant, variantsOf } from './schema-form.ts'
+import { SecretFields } from './secret-fields.tsx'
 import { useRefresh, useStack } from './stack-view.tsx'
 
 interface Kind {
@@ -92,18 +93,12 @@ function Fields({ kinds, onClose }: { kinds: Kind[]; onClose: () => void }) {
             errors={fieldErrors(create.error, field.name)}
           />
         ))}
-        {secretNames.map(secret => (
-          <TextField
-            key={secret}
-            label={labelOf(secret)}
-            type="password"
-            autoComplete="off"
-            value={secrets[secret] ?? ''}
-            onValue={value => setSecrets(before => ({ ...before, [secret]: value }))}
-            hint="Sealed; never shown again. Empty where none is needed."
-            errors={fieldErrors(create.error, secret)}
-          />
-        ))}
+        <SecretFields
+          names={secretNames}
+          values={secrets}
+          onValue={(name, value) => setSecrets(before => ({ ...before, [name]: value }))}
+          error={create.error}
+        />
       </div>
       <Problem error={create.error} />
       <div className="row">

@@ -2,7 +2,7 @@
 // stand on the app configuration page, in the console and on the pages of editors.
 import type { Token } from '../../../server/http/contract/stack.ts'
 import { counted } from '../basics.tsx'
-import { daysLeft, untilWords } from '../time.tsx'
+import { dayMs, daysLeft, untilWords } from '../time.tsx'
 
 /** Days before its end on which reminders go out. */
 export const reminderDays = [30, 14, 7, 1]
@@ -63,8 +63,8 @@ export function nextWords(token: Pick<Token, 'expiresAt' | 'origin'>, recipients
     return recipients === 0 ? `${watched} ${nobody}` : `${watched} When it no longer does, an alert goes to ${told}.`
   }
   if (recipients === 0) return nobody
-  const left = daysLeft(token.expiresAt, now)
-  const ahead = reminderDays.filter(days => days < left)
+  const endsAt = token.expiresAt
+  const ahead = reminderDays.filter(days => now < endsAt - days * dayMs)
   if (ahead.length === 0) return `The last reminder went out. When it ends, an alert goes to ${told}.`
   return `A reminder goes to ${told} ${listed.format(ahead.map(String))} ${ahead.length === 1 && ahead[0] === 1 ? 'day' : 'days'} before.`
 }

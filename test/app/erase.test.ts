@@ -384,7 +384,7 @@ forEachDatabase((open, dialect) => {
     expect(await state()).toBeUndefined()
   })
 
-  describe.runIf(dialect === 'sqlite')('in the file of SQLite', () => {
+  describe.runIf(dialect === 'sqlite')('in the file of SQLite (PostgreSQL keeps none that we could read)', () => {
     it('no byte of it stays behind', async () => {
       const path = database.url.slice('sqlite:'.length)
       const bytes = async () =>

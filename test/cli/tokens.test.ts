@@ -79,7 +79,7 @@ onBothDatabases('tokens', open => {
     expect(answer.err).not.toContain('    at ')
   })
 
-  it.skipIf(process.getuid?.() !== 0)('works for an account without a name, as containers have them', async () => {
+  it.skipIf(process.getuid?.() !== 0)('works for an account without a name, as containers have them (only root may give itself one)', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'quayside-nameless-'))
     await chmod(folder, 0o711)
     const key = join(folder, 'key')

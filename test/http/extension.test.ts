@@ -81,7 +81,7 @@ describe.each(['sqlite', 'postgres'] as const)('the door of the frames on %s', d
   })
 
   // Not about the database, and the retries take their seconds.
-  describe.skipIf(dialect === 'postgres')('while Contentstack’s API does not answer', () => {
+  describe.skipIf(dialect === 'postgres')('while Contentstack’s API does not answer (tried once, on SQLite: no database has a part in it)', () => {
     const silent = () => {
       forgetAdmins(house.harbour.installationId)
       house.sandbox.context.faults.add({ kind: '503', host: 'contentManagement', times: 1000 })

@@ -196,7 +196,7 @@ forEachDatabase((open, dialect) => {
     ])
   })
 
-  test.runIf(dialect === 'postgres')('a row that somebody holds is passed over, and moved when it is free', async () => {
+  test.runIf(dialect === 'postgres')('a row that somebody holds is passed over, and moved when it is free (row locks are PostgreSQL’s)', async () => {
     const ids = await fill(3)
     const keyId = newKey()
     await vault.refresh(db)
@@ -217,7 +217,7 @@ forEachDatabase((open, dialect) => {
     expect(await moveProgress(db, keyId)).toEqual({ done: 4, total: 4 })
   })
 
-  test.runIf(dialect === 'postgres')('a key does not begin to seal while a transaction seals under another', async () => {
+  test.runIf(dialect === 'postgres')('a key does not begin to seal while a transaction seals under another (SQLite has one writer)', async () => {
     const old = idOf(file)
     const keyId = newKey()
     await vault.refresh(db)

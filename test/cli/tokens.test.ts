@@ -79,16 +79,19 @@ onBothDatabases('tokens', open => {
     expect(answer.err).not.toContain('    at ')
   })
 
-  it.skipIf(process.getuid?.() !== 0)('works for an account without a name, as containers have them (only root may give itself one)', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'quayside-nameless-'))
-    await chmod(folder, 0o711)
-    const key = join(folder, 'key')
-    await copyFile(flow.server.environment.QUAYSIDE_KEY_FILE ?? '', key)
-    await chown(key, 54_321, 54_321)
-    const { code, err } = await tokensAs({ env: { QUAYSIDE_KEY_FILE: key }, uid: 54_321 }, 'list')
-    await rm(folder, { recursive: true })
-    expect({ code, err }).toEqual({ code: 0, err: '' })
-  })
+  it.skipIf(process.getuid?.() !== 0)(
+    'works for an account without a name, as containers have them (only root may give itself one)',
+    async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'quayside-nameless-'))
+      await chmod(folder, 0o711)
+      const key = join(folder, 'key')
+      await copyFile(flow.server.environment.QUAYSIDE_KEY_FILE ?? '', key)
+      await chown(key, 54_321, 54_321)
+      const { code, err } = await tokensAs({ env: { QUAYSIDE_KEY_FILE: key }, uid: 54_321 }, 'list')
+      await rm(folder, { recursive: true })
+      expect({ code, err }).toEqual({ code: 0, err: '' })
+    }
+  )
 
   it('asks Contentstack right now', async () => {
     const before = Date.now()

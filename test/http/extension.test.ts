@@ -81,19 +81,22 @@ describe.each(['sqlite', 'postgres'] as const)('the door of the frames on %s', d
   })
 
   // Not about the database, and the retries take their seconds.
-  describe.skipIf(dialect === 'postgres')('while Contentstack’s API does not answer (tried once, on SQLite: no database has a part in it)', () => {
-    const silent = () => {
-      forgetAdmins(house.harbour.installationId)
-      house.sandbox.context.faults.add({ kind: '503', host: 'contentManagement', times: 1000 })
-    }
+  describe.skipIf(dialect === 'postgres')(
+    'while Contentstack’s API does not answer (tried once, on SQLite: no database has a part in it)',
+    () => {
+      const silent = () => {
+        forgetAdmins(house.harbour.installationId)
+        house.sandbox.context.faults.add({ kind: '503', host: 'contentManagement', times: 1000 })
+      }
 
-    it('an editor’s panel works, and what only an admin may do says why it does not', async () => {
-      silent()
-      expect((await house.ask(`${entry}/status?locale=en-us&branch=main`, { headers: editor })).status).toBe(200)
-      const { status, error } = await askStack('GET', '/keys', undefined, admin)
-      expect([status, error?.code]).toEqual([502, 'upstream'])
-    }, 60_000)
-  })
+      it('an editor’s panel works, and what only an admin may do says why it does not', async () => {
+        silent()
+        expect((await house.ask(`${entry}/status?locale=en-us&branch=main`, { headers: editor })).status).toBe(200)
+        const { status, error } = await askStack('GET', '/keys', undefined, admin)
+        expect([status, error?.code]).toEqual([502, 'upstream'])
+      }, 60_000)
+    }
+  )
 
   describe('a session', () => {
     const status = async (headers: Record<string, string>) =>

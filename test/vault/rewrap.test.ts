@@ -196,45 +196,51 @@ forEachDatabase((open, dialect) => {
     ])
   })
 
-  test.runIf(dialect === 'postgres')('a row that somebody holds is passed over, and moved when it is free (row locks are PostgreSQL’s)', async () => {
-    const ids = await fill(3)
-    const keyId = newKey()
-    await vault.refresh(db)
-    await startMove(db, vault, { keyId, compromised: [] })
-    const free = Promise.withResolvers<void>()
-    const holding = Promise.withResolvers<void>()
-    const holder = db.transaction().execute(async trx => {
-      await trx.selectFrom('secret').select('id').where('id', '=', ids[1]!).forUpdate().execute()
-      holding.resolve()
-      await free.promise
-    })
-    await holding.promise
-    const moving = moveAll(db, vault, { keyId, compromised: [] })
-    while ((await moveProgress(db, keyId)).done < 3) await breathe()
-    free.resolve()
-    await holder
-    expect(await moving).toEqual([])
-    expect(await moveProgress(db, keyId)).toEqual({ done: 4, total: 4 })
-  })
+  test.runIf(dialect === 'postgres')(
+    'a row that somebody holds is passed over, and moved when it is free (row locks are PostgreSQL’s)',
+    async () => {
+      const ids = await fill(3)
+      const keyId = newKey()
+      await vault.refresh(db)
+      await startMove(db, vault, { keyId, compromised: [] })
+      const free = Promise.withResolvers<void>()
+      const holding = Promise.withResolvers<void>()
+      const holder = db.transaction().execute(async trx => {
+        await trx.selectFrom('secret').select('id').where('id', '=', ids[1]!).forUpdate().execute()
+        holding.resolve()
+        await free.promise
+      })
+      await holding.promise
+      const moving = moveAll(db, vault, { keyId, compromised: [] })
+      while ((await moveProgress(db, keyId)).done < 3) await breathe()
+      free.resolve()
+      await holder
+      expect(await moving).toEqual([])
+      expect(await moveProgress(db, keyId)).toEqual({ done: 4, total: 4 })
+    }
+  )
 
-  test.runIf(dialect === 'postgres')('a key does not begin to seal while a transaction seals under another (SQLite has one writer)', async () => {
-    const old = idOf(file)
-    const keyId = newKey()
-    await vault.refresh(db)
-    let putId = ''
-    let started: Promise<void> | undefined
-    let begun = false
-    await db.transaction().execute(async trx => {
-      putId = await vault.put(trx, owner, 'x')
-      started = startMove(db, vault, { keyId, compromised: [] }).then(() => void (begun = true))
-      await pause(100)
-      expect(begun).toBe(false)
-    })
-    await started
-    expect((await rows()).find(({ id }) => id === putId)?.key_id).toBe(old)
-    expect(await moveAll(db, vault, { keyId, compromised: [] })).toEqual([])
-    expect((await rows()).map(row => row.key_id)).toEqual([keyId])
-  })
+  test.runIf(dialect === 'postgres')(
+    'a key does not begin to seal while a transaction seals under another (SQLite has one writer)',
+    async () => {
+      const old = idOf(file)
+      const keyId = newKey()
+      await vault.refresh(db)
+      let putId = ''
+      let started: Promise<void> | undefined
+      let begun = false
+      await db.transaction().execute(async trx => {
+        putId = await vault.put(trx, owner, 'x')
+        started = startMove(db, vault, { keyId, compromised: [] }).then(() => void (begun = true))
+        await pause(100)
+        expect(begun).toBe(false)
+      })
+      await started
+      expect((await rows()).find(({ id }) => id === putId)?.key_id).toBe(old)
+      expect(await moveAll(db, vault, { keyId, compromised: [] })).toEqual([])
+      expect((await rows()).map(row => row.key_id)).toEqual([keyId])
+    }
+  )
 
   describe('a compromised key', () => {
     test('what it wraps is sealed anew: a copy of the database and that key open nothing that stands now', async () => {

@@ -9,7 +9,7 @@ import type { AppCredentials } from './contentstack/oauth.ts'
 import { type Region, regions } from './contentstack/regions.ts'
 import { AppError } from './errors.ts'
 import type { OidcSettings } from './identity/oidc.ts'
-import { type KeyRing, parseKeyRing } from './vault/cipher.ts'
+import { isKeyRingText, type KeyRing, parseKeyRing } from './vault/cipher.ts'
 
 const variables = {
   QUAYSIDE_ENV: 'production (default) or development. Development allows http and a private sandbox region',
@@ -301,8 +301,7 @@ function stat(name: keyof Env, path: string) {
 
 /** A path is shown in refusals. Whoever gave the secrets themselves must not find them in a log. */
 function assertName(name: keyof Env, path: string): void {
-  if (/[\n{]|^[\w-]{1,40}:[A-Za-z0-9+/]{43}=/.test(path))
-    throw refuse(name, 'holds the content itself; give the name of a file that holds it')
+  if (path.includes('{') || isKeyRingText(path)) throw refuse(name, 'holds the content itself; give the name of a file that holds it')
 }
 
 function jsonFile<T>(env: Env, name: keyof Env, shape: z.ZodType<T>): T {

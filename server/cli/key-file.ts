@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { chownSync, closeSync, fsyncSync, openSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { AppError } from '../errors.ts'
-import { type KeyRing, parseKeyRing } from '../vault/cipher.ts'
+import { isKeyRingText, type KeyRing, parseKeyRing } from '../vault/cipher.ts'
 
 export interface KeyFile {
   path: string
@@ -15,6 +15,7 @@ export interface KeyFile {
 /** The file of QUAYSIDE_KEY_FILE. Throws AppError invalid: not set, not readable, no key ring. */
 export function readKeyFile(): KeyFile {
   const path = required('QUAYSIDE_KEY_FILE')
+  if (isKeyRingText(path)) throw new AppError('invalid', 'QUAYSIDE_KEY_FILE holds the key itself; give the name of a file that holds it.')
   try {
     const real = realpathSync(path)
     const text = readFileSync(real, 'utf8')

@@ -63,6 +63,11 @@ export function parseKeyRing(text: string): KeyRing {
   return { current, keys }
 }
 
+/** A key ring where the name of its file should stand: refusals show names, and must not show this. */
+export function isKeyRingText(text: string): boolean {
+  return /\n|^[\w-]{1,40}:[A-Za-z0-9+/]{43}=/.test(text)
+}
+
 /** A ring of one key, in the form that `parseKeyRing` reads. */
 export function generateKeyRing(): string {
   return `k${new Date().toISOString().slice(0, 10).replaceAll('-', '')}-${randomBytes(3).toString('hex')}:${randomBytes(keyBytes).toString('base64')}\n`

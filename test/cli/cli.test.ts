@@ -27,6 +27,14 @@ function quayside(env: Record<string, string>, ...args: string[]): Promise<{ cod
   })
 }
 
+it('does not repeat a key that stands where the name of its file should', async () => {
+  const key = generateKeyRing().trim()
+  const { code, out, err } = await quayside({ QUAYSIDE_PUBLIC_URL: 'http://127.0.0.1:9', QUAYSIDE_KEY_FILE: key }, 'installations')
+  expect([code, out]).toEqual([1, ''])
+  expect(err).toContain('holds the key itself')
+  expect(err).not.toContain(key.split(':')[1])
+})
+
 it('prints a key ring that the server takes, another one each time', async () => {
   const first = await quayside({}, 'keys', 'new')
   const second = await quayside({}, 'keys', 'new')

@@ -49,6 +49,7 @@ export async function createConnection(
   input: { installation: Installation; actor: Actor; connection: ConnectionInput }
 ): Promise<Row<'connection'>> {
   const { installation, actor } = input
+  await assertActive(db, installation)
   const connector = requireConnector(input.connection.connector)
   const settings = parseSettings(connector, input.connection.settings)
   const name = input.connection.name.trim()
@@ -57,6 +58,8 @@ export async function createConnection(
   await refuseForeignFile(db, deps.guard, installation.organization_id, settings)
   await checkWith(connector, settings, secrets, deps.guard)
   return await db.transaction().execute(async trx => {
+    // While it was checked the installation may have ended: what is sealed after that nobody would erase.
+    await assertActive(trx, await lockInstallation(trx, installation.id))
     const sealed = await sealAll(trx, deps.vault, installation, secrets)
     const now = Date.now()
     const row: Row<'connection'> = {

@@ -1,6 +1,7 @@
 import pg from 'pg'
 import { afterEach, expect, it } from 'vitest'
 import type { Row } from '../../server/database/schema.ts'
+import { installationById } from '../../server/installations/installation.ts'
 import { createConnection, getConnection, renewSecrets } from '../../server/sync/connections.ts'
 import { startRun, startRunBy } from '../../server/sync/runs.ts'
 import { pauseSync, resumeSync } from '../../server/sync/sync.ts'
@@ -50,6 +51,27 @@ forEachDatabase(open => {
     await client.end()
     return Number(rows[0]?.n)
   }
+
+  it.each(['before', 'while'])('is not kept for an installation that ended %s it was checked', async when => {
+    await begin()
+    const before = await stage.db.selectFrom('secret').select('id').execute()
+    const end = () => stage.db.updateTable('installation').set({ status: 'uninstalled' }).where('id', '=', stage.installation.id).execute()
+    if (when === 'before') await end()
+    // The check asks where to connect to: by then the installation has passed the first look.
+    const resolve = async (name: string) => {
+      await end()
+      return await stage.deps.guard.resolve(name)
+    }
+    const deps = { ...stage.deps, guard: { ...stage.deps.guard, resolve } }
+    const settings = JSON.parse(connection.settings_json) as Record<string, unknown>
+    const made = createConnection(stage.db, deps, {
+      installation: await installationById(stage.db, stage.installation.id),
+      actor: person,
+      connection: { connector: 'sql', name: 'Late', settings, secrets: { password } }
+    })
+    await expect(made).rejects.toMatchObject({ code: 'conflict', message: expect.stringContaining('no longer installed') })
+    expect(await stage.db.selectFrom('secret').select('id').execute()).toEqual(before)
+  })
 
   it('takes the secrets anew once they open the system, and erases the old ones', async () => {
     await begin()

@@ -7,7 +7,7 @@ import type { Db } from '../database/database.ts'
 import type { JobKind } from '../jobs/job.ts'
 import type { NewSchedule } from '../jobs/scheduler.ts'
 import { appOf, custodyLinks } from './install.ts'
-import { type Installation, installationById, objectOf } from './installation.ts'
+import { type Installation, installationById, objectOf, organizationOf } from './installation.ts'
 import { branchOf, probeToken } from './probe.ts'
 import { type RefusedDeps, tokenRefused } from './refused.ts'
 import { activeToken } from './token.ts'
@@ -43,6 +43,7 @@ export function watchJobKind(db: Db, deps: RefusedDeps): JobKind<{ installationI
     async run({ installationId }) {
       const installation = await installationById(db, installationId)
       if (installation.status !== 'active') return { cancel: `the installation is ${installation.status}` }
+      if ((await organizationOf(db, installation)).status !== 'claimed') return { cancel: 'its organization is not served' }
       const { outcome } = await checkToken(db, deps, installationId)
       if (outcome === 'none') return { cancel: 'no token is in custody' }
     }

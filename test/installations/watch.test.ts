@@ -3,9 +3,11 @@ import type { Sandbox } from '../../sandbox/sandbox.ts'
 import { blogApiKey } from '../../sandbox/world/built-in.ts'
 import { ada } from '../../sandbox/world/people.ts'
 import { newId } from '../../server/database/id.ts'
+import { claimOrganizations } from '../../server/installations/installation.ts'
 import { holdOf } from '../../server/jobs/queue.ts'
 import { activeToken } from '../../server/installations/token.ts'
-import { checkToken, watchOf } from '../../server/installations/watch.ts'
+import { checkToken, watchJobKind, watchOf } from '../../server/installations/watch.ts'
+import { silentLog } from '../../server/log.ts'
 import { forEachDatabase } from '../support/databases.ts'
 import { type Installed, installedOn, quickSandbox, tokensAt } from '../support/installed.ts'
 
@@ -144,6 +146,23 @@ forEachDatabase(open => {
       await check()
       expect(await current()).toMatchObject({ status: 'active', reminded_days: null })
     })
+  })
+
+  it.each([
+    ['an installation that has ended', () => here.db.updateTable('installation').set({ status: 'uninstalled' }).execute()],
+    ['an organization that is no longer served', () => claimOrganizations(here.db, [])]
+  ])('asks nothing for %s', async (_what, end) => {
+    await here.grant()
+    await end()
+    const asked: string[] = []
+    const watching: typeof fetch = (input, init) => {
+      asked.push(new Request(input).url)
+      return fetch(input, init)
+    }
+    const { signal } = new AbortController()
+    const watch = watchJobKind(here.db, { ...here.deps, fetch: watching })
+    const result = await watch.run({ installationId: here.installation.id }, { jobId: 1, attempt: 1, signal, log: silentLog })
+    expect([result, asked]).toEqual([{ cancel: expect.any(String) }, []])
   })
 
   it('spreads the checks of many installations over the hour', () => {

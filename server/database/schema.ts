@@ -287,16 +287,16 @@ export interface JobTable {
   lease_token: string | null
   lease_until: number | null
   error: string | null
-  /** [{ attempt, at, error }]: each failed attempt's error, oldest first. */
-  errors_json: Generated<string>
+  created_at: number
+  finished_at: number | null
   /** How often it was taken up: grows where `attempt` is given back, so with the id it is the fencing token of a key. */
   claims: Generated<number>
   /** How many runs ended after another process had taken over: what they wrote may have been written twice. */
   overtaken: Generated<number>
+  /** [{ attempt, at, error }]: each failed attempt's error, oldest first. */
+  errors_json: Generated<string>
   /** A dead job that was put in again: the id it goes on under. */
   replaced_by: number | null
-  created_at: number
-  finished_at: number | null
 }
 
 export interface JobHoldTable {

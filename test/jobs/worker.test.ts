@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { AppError } from '../../server/errors.ts'
 import type { Db } from '../../server/database/database.ts'
-import { claimJobs, recoverJobs } from '../../server/jobs/claim.ts'
-import { ComeBack, type FailedAttempt, type JobKind, type NewJob } from '../../server/jobs/job.ts'
+import { claimJobs } from '../../server/jobs/claim.ts'
+import type { JobKind, NewJob } from '../../server/jobs/job.ts'
 import { enqueue, enqueueMany, hold, release } from '../../server/jobs/queue.ts'
 import { createWorker, type Worker, type WorkerOptions } from '../../server/jobs/worker.ts'
 import { silentLog } from '../../server/log.ts'
@@ -251,142 +251,6 @@ forEachDatabase(open => {
     expect(await stateOf(id)).toMatchObject({ state: 'dead', error: 'the process that ran it stopped' })
   })
 
-  test('a job taken up and lost as often as it may be is dead, and its kind is told in the same transaction', async () => {
-    const told: unknown[] = []
-    const id = await enqueue(db, job({ payload: { runId: 'run_1' }, key: 'k' }))
-    for (let n = 0; n < 3; n++) {
-      await claimJobs(db, { lane: 'live', limit: 1, leaseSeconds: -1, after: '', groupLimit: 1, busyHere: {} })
-      await recoverJobs(db)
-    }
-    const worker = workerOf([
-      kind(async () => Promise.reject(new Error('must not run')), {
-        async gaveUp(trx, payload, why) {
-          await enqueue(trx, job({ kind: 'of.tomorrow' }))
-          told.push([payload, why, await trx.selectFrom('job').select('state').where('id', '=', id!).executeTakeFirst()])
-        }
-      })
-    ])
-    await worker.drain()
-    const why = 'the process that ran it stopped before it was done'
-    expect(told).toEqual([[{ runId: 'run_1' }, why, { state: 'dead' }]])
-    expect(await db.selectFrom('job').select('id').where('kind', '=', 'of.tomorrow').execute()).toHaveLength(1)
-    const { errors_json: errors } = await db.selectFrom('job').select('errors_json').where('id', '=', id!).executeTakeFirstOrThrow()
-    expect((JSON.parse(errors) as FailedAttempt[]).map(({ attempt, error }) => [attempt, error])).toEqual([
-      [1, why],
-      [2, why],
-      [3, why]
-    ])
-  })
-
-  test('a kind that cannot bear to be told does not keep its job alive, and what it half did is undone', async () => {
-    let told = 0
-    const worker = workerOf([
-      kind(async () => Promise.reject(new Error('poison')), {
-        async gaveUp(trx) {
-          told += 1
-          await enqueue(trx, job({ kind: 'of.tomorrow' }))
-          throw new Error('nor can I')
-        }
-      })
-    ])
-    const [bad, good] = [await enqueue(db, job({ maxAttempts: 1 })), await enqueue(db, job({ maxAttempts: 1 }))]
-    await worker.drain()
-    expect(await stateOf(bad)).toMatchObject({ state: 'dead', error: 'poison' })
-    expect(await stateOf(good)).toMatchObject({ state: 'dead', error: 'poison' })
-    expect(told).toBe(6)
-    expect(await db.selectFrom('job').select('id').where('kind', '=', 'of.tomorrow').execute()).toEqual([])
-  })
-
-  test('each failed attempt keeps its error; snoozes and what was given back are none', async () => {
-    const worker = workerOf([
-      kind(async (_, { fence }) => {
-        if (fence === 2) return { snoozeSeconds: 1, reason: 'not yet' }
-        if (fence === 3) throw new ComeBack(1, 'no room')
-        throw new Error(`failure ${fence}`)
-      })
-    ])
-    const id = await enqueue(db, job())
-    await worker.drain({ until: inAnHour() })
-    expect(await stateOf(id)).toEqual({ state: 'dead', attempt: 3, error: 'failure 5' })
-    const { errors_json: errors } = await db.selectFrom('job').select('errors_json').where('id', '=', id!).executeTakeFirstOrThrow()
-    expect((JSON.parse(errors) as FailedAttempt[]).map(({ attempt, error }) => [attempt, error])).toEqual([
-      [1, 'failure 1'],
-      [2, 'failure 4'],
-      [3, 'failure 5']
-    ])
-  })
-
-  test('who would wait for long gives its slot back, at no attempt, and stays first of its key', async () => {
-    const order: unknown[] = []
-    let room = false
-    const worker = workerOf(
-      [
-        kind(
-          async payload => {
-            if (!room) throw new ComeBack(5, 'no room')
-            order.push(payload)
-          },
-          { maxAttempts: 1 }
-        )
-      ],
-      { concurrency: 2 }
-    )
-    const first = await enqueue(db, job({ key: 'k', payload: 'first' }))
-    await enqueue(db, job({ key: 'k', payload: 'second' }))
-    expect(await worker.drain()).toBe(1)
-    expect(await stateOf(first)).toEqual({ state: 'ready', attempt: 0, error: 'no room' })
-    room = true
-    await worker.drain({ until: inAnHour() })
-    expect(order).toEqual(['first', 'second'])
-  })
-
-  test('one greedy installation does not keep the others waiting: it never has all slots, and the others take turns', async () => {
-    const others = Array.from({ length: 12 }, (_, n) => `ins_${n}`)
-    const began: string[] = []
-    const busy = new Map<string, number>()
-    let most = 0
-    const worker = workerOf(
-      [
-        kind(async payload => {
-          const group = payload as string
-          began.push(group)
-          busy.set(group, (busy.get(group) ?? 0) + 1)
-          most = Math.max(most, busy.get('greedy') ?? 0)
-          await db.selectFrom('job_hold').select('group_id').execute()
-          busy.set(group, busy.get(group)! - 1)
-        })
-      ],
-      { concurrency: 8 }
-    )
-    await enqueueMany(
-      db,
-      Array.from({ length: 400 }, () => job({ group: 'greedy', payload: 'greedy' }))
-    )
-    await enqueueMany(
-      db,
-      others.flatMap(group => [1, 2, 3].map(() => job({ group, payload: group })))
-    )
-    await worker.drain()
-    expect(began).toHaveLength(436)
-    expect(most).toBeLessThanOrEqual(6)
-    const lastOfOthers = began.findLastIndex(group => group !== 'greedy')
-    expect(began.slice(0, lastOfOthers).filter(group => group === 'greedy').length).toBeLessThan(25)
-    // Nobody's second job before everybody's first.
-    const firsts = others.map(group => began.indexOf(group))
-    const seconds = others.map(group => began.indexOf(group, began.indexOf(group) + 1))
-    expect(Math.max(...firsts)).toBeLessThan(Math.min(...seconds) + 8)
-  })
-
-  test('local work goes on while every other slot waits for another system', async () => {
-    const { promise: mayEnd, resolve: end } = Promise.withResolvers<void>()
-    const worker = workerOf([kind(() => mayEnd), kind(async () => end(), { kind: 'dispatch' })])
-    await enqueueMany(db, [
-      ...Array.from({ length: 10 }, (_, n) => job({ lane: n < 5 ? 'people' : 'live', group: `ins_${n}` })),
-      job({ kind: 'dispatch', lane: 'local' })
-    ])
-    expect(await worker.drain()).toBe(11)
-  })
-
   test('a lost lease aborts the run', async () => {
     const { promise: running, resolve: isRunning } = Promise.withResolvers<void>()
     const { promise: aborted, resolve: isAborted } = Promise.withResolvers<unknown>()
@@ -411,22 +275,5 @@ forEachDatabase(open => {
     expect(await aborted).toMatchObject({ code: 'conflict', message: 'The lease of the job was lost.' })
     await worker.stop()
     expect(await stateOf(id)).toMatchObject({ state: 'running' })
-  })
-
-  test('backfill leaves room, so that people need not wait for it', async () => {
-    const { promise: mayEnd, resolve: end } = Promise.withResolvers<void>()
-    const { promise: served, resolve: serve } = Promise.withResolvers<void>()
-    const worker = workerOf([kind(async payload => (payload === 'person' ? serve() : mayEnd))])
-    await enqueueMany(
-      db,
-      Array.from({ length: 20 }, () => job({ lane: 'backfill' }))
-    )
-    const drained = worker.drain()
-    await enqueue(db, job({ lane: 'people', payload: 'person' }))
-    worker.start()
-    await served
-    end()
-    await drained
-    expect(await db.selectFrom('job').select('id').where('state', '!=', 'done').execute()).toEqual([])
   })
 })

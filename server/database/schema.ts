@@ -272,7 +272,7 @@ export interface AccessKeyTable {
 export interface JobTable {
   id: Generated<number>
   kind: string
-  lane: 'people' | 'live' | 'backfill'
+  lane: 'people' | 'local' | 'live' | 'backfill'
   /** Jobs of one key run one at a time in id order; null = no order. */
   key: string | null
   /** What hold() and release() act on, and what takes turns within a lane: an installation id; '' = none. */
@@ -289,6 +289,14 @@ export interface JobTable {
   error: string | null
   created_at: number
   finished_at: number | null
+  /** How often it was taken up: grows where `attempt` is given back, so with the id it is the fencing token of a key. */
+  claims: Generated<number>
+  /** How many runs ended after another process had taken over: what they wrote may have been written twice. */
+  overtaken: Generated<number>
+  /** [{ attempt, at, error }]: each failed attempt's error, oldest first. */
+  errors_json: Generated<string>
+  /** A dead job that was put in again: the id it goes on under. */
+  replaced_by: number | null
 }
 
 export interface JobHoldTable {

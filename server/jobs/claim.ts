@@ -3,10 +3,10 @@
 //
 // What may be claimed in a lane: ready, due, its group not on hold, and the first unfinished job of its key. Whose turn it is:
 // the group with the fewest running comes first, then the groups in turn behind the one served last, and within a group the
-// oldest due job. Both statements hop from group to group along the index job_due instead of reading all that waits, so a
+// oldest due job. No group has more than `groupLimit` running in one process, so that others always find a slot. Both statements hop from group to group along the index job_due instead of reading all that waits, so a
 // backlog of a hundred thousand in one group costs the others nothing.
 import { randomUUID } from 'node:crypto'
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import { nowExpression } from '../database/clock.ts'
 import { type Db, dialectOf } from '../database/database.ts'
 import type { Row } from '../database/schema.ts'
@@ -21,6 +21,10 @@ export interface Claim {
   leaseSeconds: number
   /** The group served last in this lane. */
   after: string
+  /** No group, but '', may have more than so many running in this process. */
+  groupLimit: number
+  /** Group -> how many of its jobs this process runs. */
+  busyHere: Readonly<Record<string, number>>
   /** Treat run_at up to this as due; the database's now when left out. */
   until?: number | undefined
 }
@@ -31,7 +35,7 @@ export async function claimJobs(db: Db, claim: Claim): Promise<ClaimedJob[]> {
   return rows.sort((one, other) => one.run_at - other.run_at || one.id - other.id)
 }
 
-async function claimOnSqlite(db: Db, { lane, limit, leaseSeconds, after, until }: Claim): Promise<ClaimedJob[]> {
+async function claimOnSqlite(db: Db, { lane, limit, leaseSeconds, after, groupLimit, busyHere, until }: Claim): Promise<ClaimedJob[]> {
   const now = Date.now()
   const { rows } = await sql<ClaimedJob>`
     with recursive
@@ -44,7 +48,9 @@ async function claimOnSqlite(db: Db, { lane, limit, leaseSeconds, after, until }
       eligible as (
         select job.id, job.group_id,
           row_number() over (partition by job.group_id order by job.run_at, job.id)
-            + (select count(*) from job as busy where busy.state = 'running' and busy.group_id = job.group_id) as place
+            + (select count(*) from job as busy where busy.state = 'running' and busy.group_id = job.group_id) as place,
+          row_number() over (partition by job.group_id order by job.run_at, job.id)
+            + coalesce((select value from json_each(${JSON.stringify(busyHere)}) where key = job.group_id), 0) as place_here
         from turn cross join job
         where turn.group_id not in (select group_id from job_hold)
           and job.id in (
@@ -56,16 +62,18 @@ async function claimOnSqlite(db: Db, { lane, limit, leaseSeconds, after, until }
             limit ${limit}
           )
       )
-    update job set state = 'running', attempt = attempt + 1, unique_key = null,
+    update job set state = 'running', attempt = attempt + 1, claims = claims + 1, unique_key = null,
       lease_token = ${randomUUID()}, lease_until = ${now + leaseSeconds * 1000}
-    where id in (select id from eligible order by place, group_id <= ${after}, group_id limit ${limit})
+    where id in (
+      select id from eligible where place_here <= ${groupLimit} or group_id = ''
+      order by place, group_id <= ${after}, group_id limit ${limit})
     returning *`.execute(db)
   return rows
 }
 
 // The head of a key never has a higher id than the job, so `<=` says the same as `=`; but of `=` PostgreSQL expects so few rows that
 // it sorts all that waits in a group instead of walking job_due to the limit (20,000 waiting: 87 ms a claim against 1 ms).
-async function claimOnPostgres(db: Db, { lane, limit, leaseSeconds, after, until }: Claim): Promise<ClaimedJob[]> {
+async function claimOnPostgres(db: Db, { lane, limit, leaseSeconds, after, groupLimit, busyHere, until }: Claim): Promise<ClaimedJob[]> {
   const now = nowExpression(db)
   const { rows } = await sql<ClaimedJob>`
     with recursive
@@ -78,7 +86,9 @@ async function claimOnPostgres(db: Db, { lane, limit, leaseSeconds, after, until
       eligible as (
         select job.id, job.group_id,
           row_number() over (partition by job.group_id order by job.run_at, job.id)
-            + (select count(*) from job as busy where busy.state = 'running' and busy.group_id = job.group_id) as place
+            + (select count(*) from job as busy where busy.state = 'running' and busy.group_id = job.group_id) as place,
+          row_number() over (partition by job.group_id order by job.run_at, job.id)
+            + coalesce((${JSON.stringify(busyHere)}::jsonb ->> job.group_id)::bigint, 0) as place_here
         from turn cross join lateral (
           select due.id, due.group_id, due.run_at from job as due
           where due.state = 'ready' and due.lane = ${lane} and due.group_id = turn.group_id and due.run_at <= ${until ?? now}
@@ -90,9 +100,11 @@ async function claimOnPostgres(db: Db, { lane, limit, leaseSeconds, after, until
         ) as job
         where turn.group_id not in (select group_id from job_hold)
       )
-    update job set state = 'running', attempt = attempt + 1, unique_key = null,
+    update job set state = 'running', attempt = attempt + 1, claims = claims + 1, unique_key = null,
       lease_token = ${randomUUID()}, lease_until = ${now} + ${leaseSeconds * 1000}::bigint
-    where id in (select id from eligible order by place, group_id <= ${after}, group_id limit ${limit})
+    where id in (
+      select id from eligible where place_here <= ${groupLimit} or group_id = ''
+      order by place, group_id <= ${after}, group_id limit ${limit})
     returning *`.execute(db)
   return rows
 }
@@ -101,24 +113,31 @@ type Lease = Pick<ClaimedJob, 'id' | 'lease_token'>
 
 /** Prolongs the leases; returns the ids of those still owned. */
 export async function renewLeases(db: Db, leases: readonly Lease[], leaseSeconds: number): Promise<Set<number>> {
-  const kept = new Set<number>()
-  for (const [token, ids] of byToken(leases)) {
-    const rows = await db
-      .updateTable('job')
-      .set({ lease_until: sql<number>`${nowExpression(db)} + ${sql.lit(leaseSeconds * 1000)}` })
-      .where('lease_token', '=', token)
-      .where('id', 'in', ids)
-      .returning('id')
-      .execute()
-    for (const row of rows) kept.add(row.id)
-  }
-  return kept
+  return await updateOwned(db, leases, sql`lease_until = ${nowExpression(db)} + ${sql.lit(leaseSeconds * 1000)}`)
+}
+
+/** One statement for all; returns the ids of those still owned. */
+async function updateOwned(db: Db, leases: readonly Lease[], change: RawBuilder<unknown>): Promise<Set<number>> {
+  if (leases.length === 0) return new Set()
+  const { rows } =
+    dialectOf(db) === 'postgres'
+      ? await sql<{ id: number }>`update job set ${change}
+          from unnest(${leases.map(({ id }) => id)}::bigint[], ${leases.map(lease => lease.lease_token)}::text[]) as owned (id, token)
+          where job.id = owned.id and job.lease_token = owned.token
+          returning job.id`.execute(db)
+      : await sql<{ id: number }>`update job set ${change}
+          where (id, lease_token) in (
+            select value ->> '$[0]', value ->> '$[1]' from json_each(${JSON.stringify(leases.map(lease => [lease.id, lease.lease_token]))}))
+          returning id`.execute(db)
+  return new Set(rows.map(({ id }) => id))
 }
 
 /** How a run ended, as it is written down. `backIn` milliseconds count from when the job was due or from now, whichever is later. */
 export type Ending =
   | { state: 'done' }
-  | { state: 'cancelled' | 'dead'; error: string }
+  | { state: 'cancelled'; error: string }
+  /** `began` false: no attempt was left to begin with. */
+  | { state: 'dead'; error: string; began: boolean }
   | { state: 'ready'; backIn: number; error: string | null; attemptCounts: boolean }
 
 export interface Settlement {
@@ -126,41 +145,65 @@ export interface Settlement {
   ending: Ending
 }
 
-/** Writes all endings in one transaction; returns the ids of jobs whose lease had gone to somebody else, and whose ending was not written. */
-export async function settleJobs(db: Db, settlements: readonly Settlement[]): Promise<number[]> {
-  return await db.transaction().execute(async trx => {
-    const written = new Set<number>()
-    const done = settlements.filter(({ ending }) => ending.state === 'done').map(({ job }) => job)
-    for (const [token, ids] of byToken(done)) {
-      const rows = await trx
-        .updateTable('job')
-        .set({ state: 'done', error: null, lease_token: null, lease_until: null, finished_at: nowExpression(trx) })
-        .where('lease_token', '=', token)
-        .where('id', 'in', ids)
-        .returning('id')
-        .execute()
-      for (const row of rows) written.add(row.id)
-    }
-    for (const { job, ending } of settlements) {
-      if (ending.state !== 'done' && (await settleOne(trx, job, ending))) written.add(job.id)
-    }
-    return settlements.map(({ job }) => job.id).filter(id => !written.has(id))
-  })
+/** Called in the transaction that writes down a death. */
+export type GaveUp = (trx: Db, job: ClaimedJob, why: string) => Promise<void>
+
+/**
+ * Writes the endings, those of one call in one commit where no `gaveUp` is called; returns the ids of jobs whose lease had gone to
+ * somebody else: their ending is not written, but counted in job.overtaken.
+ */
+export async function settleJobs(db: Db, settlements: readonly Settlement[], gaveUp?: GaveUp): Promise<number[]> {
+  const done = settlements.filter(({ ending }) => ending.state === 'done').map(({ job }) => job)
+  const others = settlements.filter(({ ending }) => ending.state !== 'done')
+  const written =
+    others.length === 0 ? await settleDone(db, done) : await db.transaction().execute(trx => settleAll(trx, done, others, gaveUp))
+  const lost = settlements.map(({ job }) => job.id).filter(id => !written.has(id))
+  if (lost.length > 0) await countOvertaken(db, lost)
+  return lost
+}
+
+async function settleDone(db: Db, done: readonly Lease[]): Promise<Set<number>> {
+  return await updateOwned(
+    db,
+    done,
+    sql`state = 'done', error = null, lease_token = null, lease_until = null, finished_at = ${nowExpression(db)}`
+  )
+}
+
+async function settleAll(trx: Db, done: readonly Lease[], others: readonly Settlement[], gaveUp?: GaveUp): Promise<Set<number>> {
+  const written = await settleDone(trx, done)
+  for (const { job, ending } of others) {
+    if (ending.state === 'done' || !(await settleOne(trx, job, ending))) continue
+    written.add(job.id)
+    if (ending.state === 'dead') await gaveUp?.(trx, job, ending.error)
+  }
+  return written
 }
 
 async function settleOne(trx: Db, job: ClaimedJob, ending: Exclude<Ending, { state: 'done' }>): Promise<boolean> {
   const free = { state: ending.state, error: ending.error, lease_token: null, lease_until: null }
-  const change =
-    ending.state === 'ready'
-      ? { ...free, attempt: ending.attemptCounts ? job.attempt : job.attempt - 1, run_at: backAt(trx, job, ending.backIn) }
-      : { ...free, finished_at: nowExpression(trx) }
+  const counts = ending.state === 'ready' ? ending.attemptCounts : ending.state === 'cancelled' || ending.began
+  const failed = counts && ending.state !== 'cancelled' && ending.error !== null
+  const change = {
+    ...free,
+    attempt: counts ? job.attempt : job.attempt - 1,
+    ...(ending.state === 'ready' ? { run_at: backAt(trx, job, ending.backIn) } : { finished_at: nowExpression(trx) })
+  }
   const { numUpdatedRows } = await trx
     .updateTable('job')
-    .set(change)
+    .set(failed ? { ...change, errors_json: withError(trx, sql`${ending.error}`) } : change)
     .where('id', '=', job.id)
     .where('lease_token', '=', job.lease_token)
     .executeTakeFirst()
   return numUpdatedRows > 0n
+}
+
+/** The row's errors with this attempt's at the end. There are never more than attempts. */
+function withError(db: Db, error: RawBuilder<unknown>): RawBuilder<string> {
+  const now = nowExpression(db)
+  return dialectOf(db) === 'postgres'
+    ? sql<string>`(errors_json::jsonb || jsonb_build_object('attempt', attempt, 'at', ${now}, 'error', ${error}::text))::text`
+    : sql<string>`json_insert(errors_json, '$[#]', json_object('attempt', attempt, 'at', ${now}, 'error', ${error}))`
 }
 
 function backAt(trx: Db, job: ClaimedJob, backIn: number) {
@@ -168,23 +211,36 @@ function backAt(trx: Db, job: ClaimedJob, backIn: number) {
   return sql<number>`${later}(${sql.lit(job.run_at)}, ${nowExpression(trx)}) + ${sql.lit(Math.ceil(backIn))}`
 }
 
-/** Jobs whose worker died or hung become ready again at once, their attempt counted. Returns how many. */
-export async function recoverJobs(db: Db): Promise<number> {
-  const { numUpdatedRows } = await db
+async function countOvertaken(db: Db, ids: readonly number[]): Promise<void> {
+  await db
     .updateTable('job')
-    .set({ state: 'ready', error: 'the process that ran it stopped before it was done', lease_token: null, lease_until: null })
-    .where('state', '=', sql.lit('running'))
-    .where('lease_until', '<', nowExpression(db))
-    .executeTakeFirst()
-  return Number(numUpdatedRows)
+    .set(eb => ({ overtaken: eb('overtaken', '+', 1) }))
+    .where('id', 'in', ids)
+    .execute()
 }
 
-function byToken(leases: readonly Lease[]): Map<string, number[]> {
-  const groups = new Map<string, number[]>()
-  for (const { lease_token: token, id } of leases) {
-    const ids = groups.get(token)
-    if (ids) ids.push(id)
-    else groups.set(token, [id])
-  }
-  return groups
+const processDied = 'the process that ran it stopped before it was done'
+
+/** Jobs whose worker died or hung become ready again at once, their attempt counted. Returns how many. */
+export async function recoverJobs(db: Db): Promise<number> {
+  // A process that hangs in the middle of a transaction has its rows locked: they are for a later look, the others for this one.
+  const { numUpdatedRows } = await db
+    .updateTable('job')
+    .set({
+      state: 'ready',
+      error: processDied,
+      errors_json: withError(db, sql.lit(processDied)),
+      lease_token: null,
+      lease_until: null
+    })
+    .where('id', 'in', query =>
+      query
+        .selectFrom('job')
+        .select('id')
+        .where('state', '=', sql.lit('running'))
+        .where('lease_until', '<', nowExpression(db))
+        .$if(dialectOf(db) === 'postgres', locked => locked.forUpdate().skipLocked())
+    )
+    .executeTakeFirst()
+  return Number(numUpdatedRows)
 }

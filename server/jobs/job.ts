@@ -3,18 +3,22 @@
 //
 //   ready ──claim──> running ──done──────> done
 //     ^                 │ ├───cancel─────> cancelled      (cancelJobs: ready -> cancelled)
-//     │                 │ └───failed, no attempt left──> dead
+//     │                 │ └───failed, or lost with its process, no attempt left──> dead ──put in again / discarded──> cancelled
 //     └──failed / snoozed / given back / lease run out──┘
 //
-// done, cancelled and dead are final: a later wish is a new job. Jobs with a key run one at a time in the order of their ids, and
+// done, cancelled and dead are final: a later wish, such as putting a dead job in again (dead.ts), is a new job at the end of its key. Jobs with a key run one at a time in the order of their ids, and
 // a failed or snoozed head keeps its successors waiting until it is final. A group on hold keeps its ready jobs ready, at no cost.
 // A run happens at least once: the work must be harmless when it is repeated, since a process may die between work and word.
+import type { Db } from '../database/database.ts'
 import { isAppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 
-/** Urgency. people: someone waits for it; live: the world changed; backfill: everything else. */
-export type Lane = 'people' | 'live' | 'backfill'
-export const lanes: readonly Lane[] = ['people', 'live', 'backfill']
+/**
+ * Urgency. people: someone waits for it; live: the world changed; backfill: everything else. local: short work on our own database
+ * alone, in slots of its own, so that it never waits behind jobs that wait for another system (decision 0009).
+ */
+export type Lane = 'people' | 'local' | 'live' | 'backfill'
+export const lanes: readonly Lane[] = ['people', 'local', 'live', 'backfill']
 
 /**
  * Nothing = done. `cancel` ends the job without having done it, with the reason. `snoozeSeconds` puts it back without costing an
@@ -27,6 +31,8 @@ export interface JobContext {
   jobId: number
   /** 1 for the first run. */
   attempt: number
+  /** Grows with each time the job is taken up. Of one key, (jobId, fence) only grows: who writes with it can refuse what was overtaken. */
+  fence: number
   /** Aborted on time-out, at shutdown after the grace period, and when the lease was lost. */
   signal: AbortSignal
   log: Log
@@ -39,6 +45,31 @@ export interface JobKind<P = unknown> {
   maxAttempts: number
   timeoutSeconds: number
   run(payload: P, context: JobContext): Promise<JobResult>
+  /**
+   * The job is dead: its last attempt failed, or its process died each time. In the transaction that says so, so that nothing waits for
+   * it for ever. Rows and jobs only; what it throws is logged, and the job is dead all the same.
+   */
+  gaveUp?(trx: Db, payload: P, why: string): Promise<void>
+}
+
+/**
+ * Thrown out of a run that would wait for long: the job gives its slot back and comes again, at no attempt, still first of its key. No
+ * AppError, so that nothing on the way takes it for a failure.
+ */
+export class ComeBack extends Error {
+  readonly seconds: number
+  constructor(seconds: number, reason: string) {
+    super(reason)
+    this.seconds = seconds
+  }
+}
+
+/** As kept in job.errors_json. */
+export interface FailedAttempt {
+  attempt: number
+  /** Milliseconds since 1970. */
+  at: number
+  error: string
 }
 
 export interface NewJob {

@@ -2,11 +2,11 @@
 // it is told to stop. Knows the kinds it was handed and nothing of what they do. Any number of workers may run on one database.
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Database } from '../database/database.ts'
+import type { Database, Db } from '../database/database.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { type ClaimedJob, claimJobs, type Ending, recoverJobs, renewLeases } from './claim.ts'
-import { asTheKindSays, type JobKind, type JobResult, type Lane, lanes, retryDelaySeconds } from './job.ts'
+import { asTheKindSays, ComeBack, type JobKind, type JobResult, type Lane, lanes, retryDelaySeconds } from './job.ts'
 import { pruneJobs, refreshStatistics } from './queue.ts'
 import { tick } from './scheduler.ts'
 import { createSettler } from './settler.ts'
@@ -24,8 +24,12 @@ export interface WorkerOptions {
   leaseSeconds?: number
   /** How long stop() lets jobs run on before it aborts their signals; 10. */
   graceSeconds?: number
+  /** Of one installation at a time in this process, but for what people wait for; three quarters of what the lane may use. */
+  groupLimit?: number
   /** Called when nothing is due and nothing runs. */
   onIdle?: () => void
+  /** A run ended after its lease had gone to another process. */
+  onOvertaken?: (job: ClaimedJob) => Promise<void>
 }
 
 export interface Worker {
@@ -58,9 +62,9 @@ export function createWorker(options: WorkerOptions): Worker {
   const { db } = database
   const kinds = new Map(options.kinds.map(kind => [kind.kind, kind]))
   if (kinds.size !== options.kinds.length) throw new Error('two kinds of job have the same name')
-  const settler = createSettler(db, log)
+  const settler = createSettler({ db, log, gaveUp, onOvertaken: options.onOvertaken })
   const running = new Map<string, Running>()
-  const after: Record<Lane, string> = { people: '', live: '', backfill: '' }
+  const after: Record<Lane, string> = { people: '', local: '', live: '', backfill: '' }
   const stopListening = listen(db, wake)
   let notifications: { close(): Promise<void> } | undefined
   let loop: Promise<void> | undefined
@@ -81,9 +85,11 @@ export function createWorker(options: WorkerOptions): Worker {
     const silent = running.size === 0
     let begun = 0
     for (const lane of lanes) {
-      const limit = laneLimit(lane, concurrency) - running.size
+      const beside = [...running.values()].filter(({ job }) => (job.lane === 'local') === (lane === 'local'))
+      const limit = laneLimit(lane, concurrency) - beside.length
       if (limit <= 0 || stopping.signal.aborted) continue
-      const jobs = await claimJobs(db, { lane, limit, leaseSeconds, after: after[lane], until })
+      const groupLimit = groupLimitOf(lane, concurrency, options.groupLimit)
+      const jobs = await claimJobs(db, { lane, limit, leaseSeconds, after: after[lane], groupLimit, busyHere: countGroups(beside), until })
       after[lane] = lastServed(jobs, after[lane])
       for (const job of jobs) begin(job)
       begun += jobs.length
@@ -107,6 +113,10 @@ export function createWorker(options: WorkerOptions): Worker {
     })
   }
 
+  async function gaveUp(trx: Db, job: ClaimedJob, why: string): Promise<void> {
+    await kinds.get(job.kind)?.gaveUp?.(trx, JSON.parse(job.payload_json) as unknown, why)
+  }
+
   async function runToEnd(job: ClaimedJob, controller: AbortController): Promise<void> {
     const jobLog = log.child({ jobId: job.id, kind: job.kind, attempt: job.attempt })
     const kind = kinds.get(job.kind)
@@ -119,7 +129,7 @@ export function createWorker(options: WorkerOptions): Worker {
   async function endingOf(job: ClaimedJob, kind: JobKind, controller: AbortController, jobLog: Log): Promise<Ending> {
     const maxAttempts = job.max_attempts === asTheKindSays ? kind.maxAttempts : job.max_attempts
     // It was taken up and never settled as often as it may: running it again would likely end this process too.
-    if (job.attempt > maxAttempts) return { state: 'dead', error: job.error ?? 'no attempt is left' }
+    if (job.attempt > maxAttempts) return { state: 'dead', error: job.error ?? 'no attempt is left', began: false }
     try {
       const result = await runWithin(kind, job, controller, jobLog)
       if (!result) return { state: 'done' }
@@ -128,10 +138,12 @@ export function createWorker(options: WorkerOptions): Worker {
     } catch (error) {
       if (controller.signal.aborted && controller.signal.reason === shutdown)
         return { state: 'ready', backIn: 0, attemptCounts: false, error: job.error }
+      if (error instanceof ComeBack)
+        return { state: 'ready', backIn: error.seconds * 1000, attemptCounts: false, error: brief(error.message) }
       const message = brief(error instanceof Error ? error.message : String(error))
       if (job.attempt >= maxAttempts) {
         jobLog.error({ error }, 'the job failed for the last time')
-        return { state: 'dead', error: message }
+        return { state: 'dead', error: message, began: true }
       }
       jobLog.warn({ error }, 'the job failed and will be tried again')
       return { state: 'ready', backIn: retryDelaySeconds(job.attempt, error) * 1000, attemptCounts: true, error: message }
@@ -150,7 +162,13 @@ export function createWorker(options: WorkerOptions): Worker {
     signal.addEventListener('abort', () => (abandonTimer = setTimeout(() => abandon(signal.reason), abandonMs)), { once: true })
     try {
       const work = async () =>
-        await kind.run(JSON.parse(job.payload_json) as unknown, { jobId: job.id, attempt: job.attempt, signal, log: jobLog })
+        await kind.run(JSON.parse(job.payload_json) as unknown, {
+          jobId: job.id,
+          attempt: job.attempt,
+          fence: job.claims,
+          signal,
+          log: jobLog
+        })
       return await Promise.race([work(), abandoned])
     } finally {
       clearTimeout(timeout)
@@ -286,10 +304,28 @@ export function createWorker(options: WorkerOptions): Worker {
 const shutdown = new AppError('conflict', 'The process is stopping.')
 const lostLease = new AppError('conflict', 'The lease of the job was lost.')
 
-/** A lane may begin a job while fewer than this run in all: an eighth is kept for people alone, a third from the backfill. */
+/**
+ * A lane may begin a job while fewer than this run in all: an eighth is kept for people alone, a third from the backfill. What is
+ * local has a quarter as many slots on top, and leaves the others theirs.
+ */
 function laneLimit(lane: Lane, concurrency: number): number {
+  if (lane === 'local') return Math.ceil(concurrency / 4)
   const kept = { people: 0, live: concurrency / 8, backfill: concurrency / 3 }[lane]
   return Math.max(1, concurrency - Math.ceil(kept))
+}
+
+/** One slot of a lane that has several is always left to other groups, and a quarter where nobody waits for it. */
+function groupLimitOf(lane: Lane, concurrency: number, wanted: number | undefined): number {
+  const slots = laneLimit(lane, concurrency)
+  const most = Math.max(1, slots - 1)
+  if (lane === 'people' || lane === 'local') return most
+  return Math.min(most, wanted ?? Math.max(1, Math.ceil(slots * 0.75)))
+}
+
+function countGroups(entries: readonly Running[]): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const { job } of entries) counts[job.group_id] = (counts[job.group_id] ?? 0) + 1
+  return counts
 }
 
 /** Of the groups just served, the last in turn behind `after`. */

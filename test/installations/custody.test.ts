@@ -312,7 +312,7 @@ forEachDatabase(open => {
       await finishGrant(here.db, here.deps, callback)
       sandbox.context.faults.add({ kind: '500', host: 'contentManagement', method: 'POST', pathPattern: 'management_tokens', times: 100 })
       const [kind] = installationJobs(here.db, here.deps)
-      const context = { jobId: 1, attempt: grantAttempts, signal: new AbortController().signal, log: silentLog }
+      const context = { jobId: 1, attempt: grantAttempts, fence: 1, signal: new AbortController().signal, log: silentLog }
       await kind!.run({ grantId }, context)
       expect(await grantById(here.db, grantId)).toMatchObject({
         status: 'failed',

@@ -36,7 +36,7 @@ forEachDatabase(open => {
       return response
     }
     const [job] = installationJobs(here.db, { ...here.deps, fetch: mortal })
-    const done = job!.run({ grantId }, { jobId: 1, attempt, signal: process.signal, log: silentLog })
+    const done = job!.run({ grantId }, { jobId: 1, fence: 1, attempt, signal: process.signal, log: silentLog })
     await done.catch((error: Error) => {
       if (!process.signal.aborted) throw error
     })

@@ -91,7 +91,7 @@ forEachDatabase(open => {
       sandbox.context.faults.add({ kind: '503', method: 'GET', pathPattern: 'v3/environments', times: 200 })
       const [grantJob] = installationJobs(here.db, here.deps)
       const signal = new AbortController().signal
-      await grantJob!.run({ grantId }, { jobId: 1, attempt: grantAttempts, signal, log: silentLog })
+      await grantJob!.run({ grantId }, { jobId: 1, attempt: grantAttempts, fence: 1, signal, log: silentLog })
     },
     'active -> expiring': expiring,
     async 'active -> retiring'() {

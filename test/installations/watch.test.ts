@@ -161,7 +161,7 @@ forEachDatabase(open => {
     }
     const { signal } = new AbortController()
     const watch = watchJobKind(here.db, { ...here.deps, fetch: watching })
-    const result = await watch.run({ installationId: here.installation.id }, { jobId: 1, attempt: 1, signal, log: silentLog })
+    const result = await watch.run({ installationId: here.installation.id }, { jobId: 1, attempt: 1, fence: 1, signal, log: silentLog })
     expect([result, asked]).toEqual([{ cancel: expect.any(String) }, []])
   })
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Db } from '../../server/database/database.ts'
 import { type ClaimedJob, claimJobs, recoverJobs, renewLeases, settleJobs } from '../../server/jobs/claim.ts'
-import type { Lane, NewJob } from '../../server/jobs/job.ts'
+import type { NewJob } from '../../server/jobs/job.ts'
 import { enqueue, enqueueMany, hold, release } from '../../server/jobs/queue.ts'
 import { explain } from '../support/explain.ts'
 import { forEachDatabase } from '../support/databases.ts'
@@ -19,8 +19,8 @@ forEachDatabase((open, dialect) => {
     await db.deleteFrom('job_hold').execute()
   })
 
-  const claim = async (limit: number, given: { lane?: Lane; after?: string; until?: number; leaseSeconds?: number } = {}) =>
-    await claimJobs(db, { lane: 'live', limit, leaseSeconds: 60, after: '', ...given })
+  const claim = async (limit: number, given: Partial<Parameters<typeof claimJobs>[1]> = {}) =>
+    await claimJobs(db, { lane: 'live', limit, leaseSeconds: 60, after: '', groupLimit: limit, busyHere: {}, ...given })
   const settle = async (claimed: ClaimedJob[]) =>
     await settleJobs(
       db,
@@ -93,6 +93,18 @@ forEachDatabase((open, dialect) => {
     expect(groups(await claim(2))).toEqual(['b', 'b'])
   })
 
+  test('a group never has more than its limit running in one process, whatever lane they came by', async () => {
+    await enqueueMany(
+      db,
+      Array.from({ length: 10 }, () => job({ group: 'greedy' }))
+    )
+    await enqueueMany(db, [job({ group: 'b' }), ...Array.from({ length: 4 }, () => job())])
+    const limited = { groupLimit: 3, busyHere: { greedy: 1 } }
+    expect(groups(await claim(10, limited))).toEqual(['', '', '', '', 'b', 'greedy', 'greedy'])
+    expect(groups(await claim(10, { groupLimit: 3, busyHere: { greedy: 3 } }))).toEqual([])
+    expect(groups(await claim(10, { groupLimit: 3, busyHere: {} }))).toEqual(['greedy', 'greedy', 'greedy'])
+  })
+
   test('two claims at once never take the same job', async () => {
     await enqueueMany(
       db,
@@ -111,6 +123,9 @@ forEachDatabase((open, dialect) => {
     const [taken] = await claim(1)
     expect(taken).toMatchObject({ id: lost!.id, attempt: 2 })
     expect(await settle([lost!])).toEqual([lost!.id])
+    expect(taken!.claims).toBe(lost!.claims + 1)
+    const row = await db.selectFrom('job').select(['state', 'overtaken']).where('id', '=', lost!.id).executeTakeFirst()
+    expect(row).toEqual({ state: 'running', overtaken: 1 })
     expect(await renewLeases(db, [lost!], 60)).toEqual(new Set())
     expect(await renewLeases(db, [taken!], 60)).toEqual(new Set([taken!.id]))
     expect(await settle([taken!])).toEqual([])
@@ -131,7 +146,7 @@ forEachDatabase((open, dialect) => {
     const [one, two, three, four] = await claim(4)
     const lost = await settleJobs(db, [
       { job: one!, ending: { state: 'done' } },
-      { job: two!, ending: { state: 'dead', error: 'broken' } },
+      { job: two!, ending: { state: 'dead', error: 'broken', began: true } },
       { job: three!, ending: { state: 'ready', backIn: 5_000, error: 'again', attemptCounts: true } },
       { job: four!, ending: { state: 'ready', backIn: 0, error: null, attemptCounts: false } }
     ])

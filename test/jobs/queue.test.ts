@@ -17,7 +17,7 @@ forEachDatabase(open => {
     await db.deleteFrom('job_hold').execute()
   })
   const all = async () => await db.selectFrom('job').selectAll().orderBy('id').execute()
-  const claim = async () => await claimJobs(db, { lane: 'live', limit: 10, leaseSeconds: 60, after: '' })
+  const claim = async () => await claimJobs(db, { lane: 'live', limit: 10, leaseSeconds: 60, after: '', groupLimit: 10, busyHere: {} })
 
   test('a job enqueued in a transaction that fails was never there', async () => {
     await expect(

@@ -229,7 +229,7 @@ forEachDatabase(open => {
 
   test('a job whose process was killed is taken over, and its late word is not believed', async () => {
     const id = await enqueue(db, job({ key: 'k' }))
-    await claimJobs(db, { lane: 'live', limit: 1, leaseSeconds: -1, after: '' })
+    await claimJobs(db, { lane: 'live', limit: 1, leaseSeconds: -1, after: '', groupLimit: 1, busyHere: {} })
     const attempts: number[] = []
     await workerOf([kind(async (_, { attempt }) => void attempts.push(attempt))]).drain()
     expect(attempts).toEqual([2])
@@ -239,7 +239,7 @@ forEachDatabase(open => {
   test('a job that kills its process each time is dead in the end', async () => {
     const id = await enqueue(db, job())
     for (let n = 0; n < 3; n++) {
-      await claimJobs(db, { lane: 'live', limit: 1, leaseSeconds: -1, after: '' })
+      await claimJobs(db, { lane: 'live', limit: 1, leaseSeconds: -1, after: '', groupLimit: 1, busyHere: {} })
       await db
         .updateTable('job')
         .set({ state: 'ready', lease_token: null, error: 'the process that ran it stopped' })
@@ -275,22 +275,5 @@ forEachDatabase(open => {
     expect(await aborted).toMatchObject({ code: 'conflict', message: 'The lease of the job was lost.' })
     await worker.stop()
     expect(await stateOf(id)).toMatchObject({ state: 'running' })
-  })
-
-  test('backfill leaves room, so that people need not wait for it', async () => {
-    const { promise: mayEnd, resolve: end } = Promise.withResolvers<void>()
-    const { promise: served, resolve: serve } = Promise.withResolvers<void>()
-    const worker = workerOf([kind(async payload => (payload === 'person' ? serve() : mayEnd))])
-    await enqueueMany(
-      db,
-      Array.from({ length: 20 }, () => job({ lane: 'backfill' }))
-    )
-    const drained = worker.drain()
-    await enqueue(db, job({ lane: 'people', payload: 'person' }))
-    worker.start()
-    await served
-    end()
-    await drained
-    expect(await db.selectFrom('job').select('id').where('state', '!=', 'done').execute()).toEqual([])
   })
 })

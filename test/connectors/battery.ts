@@ -46,12 +46,7 @@ export const destination: Shape = {
 }
 
 export function connectorBattery(name: string, open: () => Promise<Bench>, lacks: Lacks = {}): void {
-  const unless =
-    (reason: string | undefined) =>
-    (title: string, test: () => Promise<void>): void => {
-      if (reason === undefined) it(title, test)
-      else it.skip(`${title} [${reason}]`, test)
-    }
+  const why = (reason: string | undefined): string => (reason === undefined ? '' : ` [${reason}]`)
   describe(`${name} holds the battery of every connector`, () => {
     let bench: Bench
     const use = (): Required<Connector> => bench.connector as Required<Connector>
@@ -136,7 +131,7 @@ export function connectorBattery(name: string, open: () => Promise<Bench>, lacks
       expect((await bench.rows('article')).get('a')?.['title']).toBe('second')
     })
 
-    unless(lacks.list)('lists every record with the fingerprint that push reported', async () => {
+    it.skipIf(lacks.list !== undefined)(`lists every record with the fingerprint that push reported${why(lacks.list)}`, async () => {
       await prepare()
       const odd: FieldValues = {
         entry_uid: null,
@@ -156,37 +151,43 @@ export function connectorBattery(name: string, open: () => Promise<Bench>, lacks
       expect(new Map((await list()).map(({ key, fingerprint }) => [key, fingerprint]))).toEqual(pushed)
     })
 
-    unless(lacks.pull)('pulls every record once, and from any checkpoint exactly those after it', async () => {
-      await bench.seed('source', 1203)
-      const source: Shape = { target: 'source', key: 'id', fields: [{ name: 'name', type: 'text' }] }
-      const pages = await collect(use().pull(source, null, bench.settings, bench.ctx))
-      const keys = recordsOf(pages).map(({ key }) => key)
-      expect(new Set(keys).size).toBe(1203)
-      expect(keys).toHaveLength(1203)
-      expect(pages.map(page => page.snapshotComplete === true)).toEqual(pages.map((_, index) => index === pages.length - 1))
-      for (const [index, page] of pages.entries()) {
-        const since: unknown = JSON.parse(JSON.stringify(page.checkpoint))
-        const rest = recordsOf(await collect(use().pull(source, since, bench.settings, bench.ctx)))
-        expect(rest.map(({ key }) => key)).toEqual(recordsOf(pages.slice(index + 1)).map(({ key }) => key))
+    it.skipIf(lacks.pull !== undefined)(
+      `pulls every record once, and from any checkpoint exactly those after it${why(lacks.pull)}`,
+      async () => {
+        await bench.seed('source', 1203)
+        const source: Shape = { target: 'source', key: 'id', fields: [{ name: 'name', type: 'text' }] }
+        const pages = await collect(use().pull(source, null, bench.settings, bench.ctx))
+        const keys = recordsOf(pages).map(({ key }) => key)
+        expect(new Set(keys).size).toBe(1203)
+        expect(keys).toHaveLength(1203)
+        expect(pages.map(page => page.snapshotComplete === true)).toEqual(pages.map((_, index) => index === pages.length - 1))
+        for (const [index, page] of pages.entries()) {
+          const since: unknown = JSON.parse(JSON.stringify(page.checkpoint))
+          const rest = recordsOf(await collect(use().pull(source, since, bench.settings, bench.ctx)))
+          expect(rest.map(({ key }) => key)).toEqual(recordsOf(pages.slice(index + 1)).map(({ key }) => key))
+        }
       }
-    })
+    )
 
-    unless(lacks.pull)('pulls by a cursor column without ever missing a record after its checkpoint', async () => {
-      await bench.seed('source', 700)
-      const source: Shape = { target: 'source', key: 'id', fields: [{ name: 'name', type: 'text' }], cursor: 'changed_at' }
-      const pages = await collect(use().pull(source, null, bench.settings, bench.ctx))
-      expect(new Set(recordsOf(pages).map(({ key }) => key)).size).toBe(700)
-      for (const [index, page] of pages.entries()) {
-        const again = new Set(
-          recordsOf(await collect(use().pull(source, JSON.parse(JSON.stringify(page.checkpoint)), bench.settings, bench.ctx))).map(
-            ({ key }) => key
+    it.skipIf(lacks.pull !== undefined)(
+      `pulls by a cursor column without ever missing a record after its checkpoint${why(lacks.pull)}`,
+      async () => {
+        await bench.seed('source', 700)
+        const source: Shape = { target: 'source', key: 'id', fields: [{ name: 'name', type: 'text' }], cursor: 'changed_at' }
+        const pages = await collect(use().pull(source, null, bench.settings, bench.ctx))
+        expect(new Set(recordsOf(pages).map(({ key }) => key)).size).toBe(700)
+        for (const [index, page] of pages.entries()) {
+          const again = new Set(
+            recordsOf(await collect(use().pull(source, JSON.parse(JSON.stringify(page.checkpoint)), bench.settings, bench.ctx))).map(
+              ({ key }) => key
+            )
           )
-        )
-        expect(recordsOf(pages.slice(index + 1)).filter(({ key }) => !again.has(key))).toEqual([])
+          expect(recordsOf(pages.slice(index + 1)).filter(({ key }) => !again.has(key))).toEqual([])
+        }
       }
-    })
+    )
 
-    unless(lacks.pull)('names a table or column that is not there', async () => {
+    it.skipIf(lacks.pull !== undefined)(`names a table or column that is not there${why(lacks.pull)}`, async () => {
       await bench.seed('source', 1)
       await expect(use().fields('nowhere', bench.settings, bench.ctx)).rejects.toMatchObject({
         code: 'invalid',
@@ -199,49 +200,54 @@ export function connectorBattery(name: string, open: () => Promise<Bench>, lacks
       })
     })
 
-    it('stops at once when the signal says so', async () => {
+    it('stops writing at once when the signal says so', async () => {
       await prepare()
       const stopped = { ...bench.ctx, signal: AbortSignal.abort() }
       await expect(use().push(destination, [change('a', 1)], bench.settings, stopped)).rejects.toMatchObject({ name: 'AbortError' })
-      if (bench.connector.pull) {
-        await bench.seed('source', 3)
-        const source: Shape = { target: 'source', key: 'id', fields: [] }
-        await expect(collect(use().pull(source, null, bench.settings, stopped))).rejects.toMatchObject({ name: 'AbortError' })
-      }
-      if (bench.connector.list)
-        await expect(collect(use().list(destination, bench.settings, stopped))).rejects.toMatchObject({ name: 'AbortError' })
       expect((await bench.rows('article')).size).toBe(0)
     })
 
-    unless(lacks.throttle)('says how long the system asks to wait, and keeps what was taken before', async () => {
-      await prepare()
-      bench.throttle?.(17, 0)
-      await expect(push([change('a', 1), change('b', 1)])).rejects.toMatchObject({ code: 'rate_limited', retryAfterSeconds: 17 })
-      bench.throttle?.(18, 5)
-      const outcomes = await push(Array.from({ length: 40 }, (_, index) => change(`k${index}`, 2)))
-      const written = outcomes.filter(({ status }) => status === 'written')
-      expect(outcomes.filter(({ status }) => status === 'failed').length).toBe(40 - written.length)
-      expect(written.map(({ key }) => key).sort()).toEqual([...(await bench.rows('article')).keys()].sort())
-      expect(written.length).toBeGreaterThan(0)
-      for (const outcome of outcomes.filter(({ status }) => status === 'failed')) expect(outcome.retryAfterSeconds).toBe(18)
+    it.skipIf(lacks.pull !== undefined)(`stops reading at once when the signal says so${why(lacks.pull)}`, async () => {
+      await bench.seed('source', 3)
+      const stopped = { ...bench.ctx, signal: AbortSignal.abort() }
+      const source: Shape = { target: 'source', key: 'id', fields: [] }
+      await expect(collect(use().pull(source, null, bench.settings, stopped))).rejects.toMatchObject({ name: 'AbortError' })
     })
+
+    it.skipIf(lacks.list !== undefined)(`stops listing at once when the signal says so${why(lacks.list)}`, async () => {
+      await prepare()
+      const stopped = { ...bench.ctx, signal: AbortSignal.abort() }
+      await expect(collect(use().list(destination, bench.settings, stopped))).rejects.toMatchObject({ name: 'AbortError' })
+    })
+
+    it.skipIf(lacks.throttle !== undefined)(
+      `says how long the system asks to wait, and keeps what was taken before${why(lacks.throttle)}`,
+      async () => {
+        await prepare()
+        bench.throttle?.(17, 0)
+        await expect(push([change('a', 1), change('b', 1)])).rejects.toMatchObject({ code: 'rate_limited', retryAfterSeconds: 17 })
+        bench.throttle?.(18, 5)
+        const outcomes = await push(Array.from({ length: 40 }, (_, index) => change(`k${index}`, 2)))
+        const written = outcomes.filter(({ status }) => status === 'written')
+        expect(outcomes.filter(({ status }) => status === 'failed').length).toBe(40 - written.length)
+        expect(written.map(({ key }) => key).sort()).toEqual([...(await bench.rows('article')).keys()].sort())
+        expect(written.length).toBeGreaterThan(0)
+        for (const outcome of outcomes.filter(({ status }) => status === 'failed')) expect(outcome.retryAfterSeconds).toBe(18)
+      }
+    )
 
     it.each(hostile)('holds %s as it is, or refuses that record alone', async (_, odd) => {
       await prepare()
       const batch = [change('before', 1), ...odd, change('behind', 1)]
       const outcomes = await push(batch)
       expect(outcomes.map(({ key }) => key)).toEqual(batch.map(({ key }) => key))
-      for (const outcome of outcomes) {
-        expect(['written', 'invalid']).toContain(outcome.status)
-        if (outcome.status === 'invalid') expect(outcome.error).toMatch(/\w/)
-      }
+      expect(outcomes.filter(({ status, error }) => !(status === 'written' || (status === 'invalid' && error)))).toEqual([])
       expect([outcomes.at(0)?.status, outcomes.at(-1)?.status]).toEqual(['written', 'written'])
       const written = outcomes.filter(({ status }) => status === 'written')
       expect((await bench.rows('article')).size).toBe(written.length)
-      if (bench.connector.list)
-        expect(new Map((await list()).map(({ key, fingerprint }) => [key, fingerprint]))).toEqual(
-          new Map(written.map(({ key, fingerprint }) => [key, fingerprint]))
-        )
+      // Where nothing can be listed the rows above are all there is to compare.
+      const listed = bench.connector.list ? await list() : written
+      expect(fingerprints(listed)).toEqual(fingerprints(written))
     })
 
     function expectNoSecret(said: unknown): void {
@@ -322,6 +328,10 @@ function valuesOf(key: string): FieldValues {
 
 function blank(): FieldValues {
   return Object.fromEntries(destination.fields.map(field => [field.name, null]))
+}
+
+function fingerprints(items: { key: string; fingerprint?: string }[]): Map<string, string | undefined> {
+  return new Map(items.map(({ key, fingerprint }) => [key, fingerprint]))
 }
 
 function recordsOf(pages: Page<unknown>[]): SourceRecord[] {

@@ -128,7 +128,8 @@ function translate(error: unknown, place: string, settings: PostgresSettings): E
       error
     )
   if (code === '42P01' || code === '42703') return missingRelation(place, error)
-  if (/^(22|23|0A|54)/.test(code) || code === '42804' || code === '42846') return new BadValue(error.message, { cause: error })
+  if (/^(22|23|0A|54)/.test(code) || ['42701', '42804', '42846', '42P07'].includes(code))
+    return new BadValue(error.message, { cause: error })
   if (code === 'ECONNREFUSED')
     return trouble(
       'upstream',

@@ -1,11 +1,12 @@
 // Pages out of a table, as a keyset: by key alone (every pull reads the whole table), or by a cursor column that grows with
-// every change. A cursor pull begins with the rows at its cursor again and, on PostgreSQL, with those of the minute before,
-// because there a transaction may commit later than its timestamp says.
-import type { ConnectorContext, Field, FieldValues, Page, Shape } from '../connector.ts'
+// every change. A cursor pull begins with the rows at its cursor again and, but for SQLite, with those of the minute
+// before, because elsewhere a transaction may commit later than its timestamp says.
+import type { ConnectorContext, FieldValues, Page, Shape } from '../connector.ts'
 import { AppError } from '../../errors.ts'
 import { columnNames, quote, tableName } from './names.ts'
-import type { Session } from './session.ts'
-import { fieldsOf } from './table.ts'
+import { type Column, placeMark, placeOf, valueOf } from './places.ts'
+import type { Session, System } from './session.ts'
+import { columnsOf } from './table.ts'
 import { fingerprint, fromColumn } from './values.ts'
 
 const pageSize = 500
@@ -27,7 +28,7 @@ export async function* pullPages(
   since: SqlCheckpoint | null,
   ctx: ConnectorContext
 ): AsyncIterable<Page<SqlCheckpoint>> {
-  const columns = await open(session => fieldsOf(session, source.target))
+  const columns = await open(session => columnsOf(session, source.target))
   const wanted = [...new Set([source.key, ...source.fields.map(field => field.name)])].map(name => column(columns, name, source.target))
   const key = column(columns, source.key, source.target)
   const cursor = source.cursor === undefined ? null : column(columns, source.cursor, source.target)
@@ -54,14 +55,11 @@ export async function* listRows(
   shape: Shape,
   ctx: ConnectorContext
 ): AsyncIterable<{ key: string; fingerprint: string }> {
-  const names = columnNames([shape.key, ...shape.fields.map(field => field.name)])
-  const stored = shape.fields.map(field => ({ ...field, name: names.get(field.name) ?? field.name }))
-  const key: Field = { name: names.get(shape.key) ?? shape.key, type: 'text' }
   let after: SqlCheckpoint | null = null
   for (;;) {
     ctx.signal.throwIfAborted()
     const position: SqlCheckpoint | null = after
-    const rows: Record<string, unknown>[] = await open(session => readPage(session, shape.target, stored, key, null, position))
+    const { rows, stored }: OwnPage = await open(session => readOwn(session, shape, position))
     for (const row of rows) {
       const values = valuesOf(row, stored)
       const named = Object.fromEntries(shape.fields.map((field, index) => [field.name, values[stored[index]?.name ?? ''] ?? null]))
@@ -72,47 +70,69 @@ export async function* listRows(
   }
 }
 
+interface OwnPage {
+  rows: Record<string, unknown>[]
+  /** The shape's fields under the names of their columns. */
+  stored: Column[]
+}
+
+/** A page of a table that we made ourselves. */
+async function readOwn(session: Session, shape: Shape, after: SqlCheckpoint | null): Promise<OwnPage> {
+  const names = columnNames([shape.key, ...shape.fields.map(field => field.name)], session.system)
+  const stored = shape.fields.map(field => ({ ...field, name: names.get(field.name) ?? field.name, declared: '' }))
+  const key: Column = { name: names.get(shape.key) ?? shape.key, type: 'text', declared: '' }
+  return { rows: await readPage(session, shape.target, stored, key, null, after), stored }
+}
+
 async function readPage(
   session: Session,
   target: string,
-  columns: Field[],
-  key: Field,
-  cursor: Field | null,
+  columns: Column[],
+  key: Column,
+  cursor: Column | null,
   after: SqlCheckpoint | null
 ): Promise<Record<string, unknown>[]> {
-  const text = (field: Field): string => (session.system === 'postgres' ? `${quote(field.name)}::text` : quote(field.name))
-  const selected = columns.map(
-    (field, index) =>
-      `${session.system === 'postgres' && field.type === 'datetime' ? isoText(field) : text(field)} as ${quote(`_${index}`)}`
+  const { system } = session
+  const selected = columns.map((column, index) => `${valueOf(column, system)} as ${quote(`_${index}`)}`)
+  const selection = [`${placeOf(key, system)} as "_key"`, ...(cursor ? [`${placeOf(cursor, system)} as "_cursor"`] : []), ...selected].join(
+    ', '
   )
-  const selection = [`${text(key)} as "_key"`, ...(cursor ? [`${text(cursor)} as "_cursor"`] : []), ...selected].join(', ')
   const keyset = [...(cursor ? [quote(cursor.name)] : []), quote(key.name)]
   const conditions = keyset.map(name => `${name} is not null`)
   const parameters: Place[] = []
   if (after !== null && after.key === null && cursor && after.cursor !== null) {
-    conditions.push(`${quote(cursor.name)} >= ?`)
+    conditions.push(`${quote(cursor.name)} >= ${placeMark(cursor, system)}`)
     parameters.push(after.cursor)
   } else if (after !== null && after.key !== null) {
-    conditions.push(cursor ? `(${keyset.join(', ')}) > (?, ?)` : `${quote(key.name)} > ?`)
-    parameters.push(...(cursor ? [after.cursor ?? '', after.key] : [after.key]))
+    conditions.push(cursor ? beyond(cursor, key, system) : `${quote(key.name)} > ${placeMark(key, system)}`)
+    if (cursor) parameters.push(after.cursor ?? '', ...(system === 'mysql' ? [after.cursor ?? ''] : []))
+    parameters.push(after.key)
   }
   return session.query(
-    `select ${selection} from ${tableName(target, session.system)} where ${conditions.join(' and ')} order by ${keyset.join(', ')} limit ${pageSize}`,
+    `select ${selection} from ${tableName(target, system)} where ${conditions.join(' and ')} order by ${keyset.join(', ')} limit ${pageSize}`,
     parameters
   )
 }
 
-function valuesOf(row: Record<string, unknown>, columns: Field[]): FieldValues {
+function valuesOf(row: Record<string, unknown>, columns: Column[]): FieldValues {
   return Object.fromEntries(columns.map((field, index) => [field.name, fromColumn(row[`_${index}`], field.type)]))
 }
 
-function isoText(field: Field): string {
-  return `to_char(${quote(field.name)}::timestamptz at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
+/** Parameters: cursor and key; on MySQL, which uses no index for a comparison of rows, the cursor twice. */
+function beyond(cursor: Column, key: Column, system: System): string {
+  const [c, k] = [quote(cursor.name), quote(key.name)]
+  if (system !== 'mysql') return `(${c}, ${k}) > (?, ?)`
+  const mark = placeMark(cursor, system)
+  return `${c} >= ${mark} and (${c} > ${mark} or ${k} > ${placeMark(key, system)})`
 }
 
-function back(since: SqlCheckpoint, cursor: Field, session: Session): SqlCheckpoint {
-  const at = cursor.type === 'datetime' && session.system === 'postgres' ? Date.parse(String(since.cursor)) : Number.NaN
-  return { key: null, cursor: Number.isNaN(at) ? since.cursor : new Date(at - lookbackSeconds * 1000).toISOString() }
+function back(since: SqlCheckpoint, cursor: Column, { system }: Session): SqlCheckpoint {
+  if (cursor.type !== 'datetime' || system === 'sqlite') return { key: null, cursor: since.cursor }
+  // MySQL's text names no zone, and goes back without one: what it counts in does not matter here.
+  const at = Date.parse(system === 'mysql' ? `${String(since.cursor).replace(' ', 'T')}Z` : String(since.cursor))
+  if (Number.isNaN(at)) return { key: null, cursor: since.cursor }
+  const before = new Date(at - lookbackSeconds * 1000).toISOString()
+  return { key: null, cursor: system === 'mysql' ? before.slice(0, -1).replace('T', ' ') : before }
 }
 
 function place(value: unknown): Place {
@@ -120,7 +140,7 @@ function place(value: unknown): Place {
   return typeof value === 'number' ? value : String(value)
 }
 
-function column(columns: Field[], name: string, target: string): Field {
+function column(columns: Column[], name: string, target: string): Column {
   const found = columns.find(candidate => candidate.name === name)
   if (found) return found
   throw new AppError('invalid', `Table ${target} has no column ${name}.`, {

@@ -5,7 +5,7 @@ import { columnNames, orderColumn, quote, tableName } from './names.ts'
 import { BadValue, type Session } from './session.ts'
 import { fingerprint, toColumn } from './values.ts'
 
-/** Keeps one statement under 20 ms and under the parameter limits (32,766 and 65,535). */
+/** Keeps one statement under 20 ms and under the parameter limits (32,766 on SQLite, 65,535 elsewhere). */
 const rowsPerStatement = 200
 const parametersPerStatement = 20_000
 
@@ -61,7 +61,7 @@ async function settle<T extends Change>(
 
 async function upsertRows(session: Session, shape: Shape, changes: Upsert[]): Promise<Outcome[]> {
   const fields = shape.fields.filter(field => field.name !== shape.key)
-  const names = columnNames([shape.key, ...shape.fields.map(field => field.name)])
+  const names = columnNames([shape.key, ...shape.fields.map(field => field.name)], session.system)
   const nameOf = (field: string): string => quote(names.get(field) ?? field)
   const key = nameOf(shape.key)
   const order = quote(orderColumn)
@@ -70,15 +70,24 @@ async function upsertRows(session: Session, shape: Shape, changes: Upsert[]): Pr
   // In key order, so that two batches at work on the same rows cannot deadlock.
   const sorted = [...changes].sort((a, b) => (a.key < b.key ? -1 : 1))
   const table = tableName(shape.target, session.system)
-  const written = await session.query(
-    `insert into ${table} as held (${columns.join(', ')}) values ${sorted.map(() => row).join(', ')}
+  const values = `(${columns.join(', ')}) values ${sorted.map(() => row).join(', ')}`
+  const parameters = sorted.flatMap(change => [
+    change.key,
+    change.order,
+    ...fields.map(field => toColumn(change.values[field.name], field.type, session.system))
+  ])
+  const written =
+    session.system === 'mysql'
+      ? await upsertMysql(session, { table, key, columns, values }, parameters, sorted)
+      : await session.query(
+          `insert into ${table} as held ${values}
      on conflict (${key}) do update set ${columns
        .slice(1)
        .map(column => `${column} = excluded.${column}`)
        .join(', ')}
-     where held.${order} <= excluded.${order} returning ${key} as key`,
-    sorted.flatMap(change => [change.key, change.order, ...fields.map(field => toColumn(change.values[field.name], session.system))])
-  )
+     where held.${order} <= excluded.${order} returning ${key} as "key"`,
+          parameters
+        )
   const keys = new Set(written.map(({ key }) => key))
   return changes.map(change =>
     keys.has(change.key)
@@ -87,8 +96,35 @@ async function upsertRows(session: Session, shape: Shape, changes: Upsert[]): Pr
   )
 }
 
+/**
+ * MySQL says neither which rows it took nor which key they met. Assignments go from left to right, so the order comes last; a row
+ * met by another unique index would be overwritten in the place of ours, and takes a NULL that its column refuses.
+ */
+async function upsertMysql(
+  session: Session,
+  { table, key, columns, values }: { table: string; key: string; columns: string[]; values: string },
+  parameters: unknown[],
+  changes: Upsert[]
+): Promise<Record<string, unknown>[]> {
+  const order = quote(orderColumn)
+  const newer = `values(${order}) >= ${order}`
+  await session.query(
+    `insert into ${table} ${values} on duplicate key update ${columns
+      .slice(2)
+      .map(column => `${column} = if(${newer}, values(${column}), ${column}), `)
+      .join('')}${order} = if(${key} = values(${key}), greatest(${order}, values(${order})), null)`,
+    parameters
+  )
+  const orders = new Map(changes.map(change => [change.key, change.order]))
+  const held = await session.query(
+    `select ${key} as "key", ${order} as "order" from ${table} where ${key} in (${changes.map(() => '?').join(', ')})`,
+    [...orders.keys()]
+  )
+  return held.filter(row => Number(row['order']) === orders.get(String(row['key'])))
+}
+
 async function deleteRows(session: Session, shape: Shape, changes: Change[]): Promise<Outcome[]> {
-  const key = quote(columnNames([shape.key, ...shape.fields.map(field => field.name)]).get(shape.key) ?? shape.key)
+  const key = quote(columnNames([shape.key, ...shape.fields.map(field => field.name)], session.system).get(shape.key) ?? shape.key)
   const table = tableName(shape.target, session.system)
   const order = quote(orderColumn)
   const condition = changes.map(() => `(${key} = ? and ${order} <= ?)`).join(' or ')
@@ -97,7 +133,7 @@ async function deleteRows(session: Session, shape: Shape, changes: Change[]): Pr
     changes.flatMap(change => [change.key, change.order])
   )
   const left = await session.query(
-    `select ${key} as key from ${table} where ${key} in (${changes.map(() => '?').join(', ')})`,
+    `select ${key} as "key" from ${table} where ${key} in (${changes.map(() => '?').join(', ')})`,
     changes.map(change => change.key)
   )
   const kept = new Set(left.map(({ key }) => key))

@@ -1,12 +1,14 @@
-// What the two databases have in common as the connector uses them: run a statement, read rows. Errors come out of here as
+// What the databases have in common as the connector uses them: run a statement, read rows. Errors come out of here as
 // AppError (the connection is at fault) or BadValue (this very record is), which is what decides between retry and stand aside.
 import { AppError, type ErrorCode } from '../../errors.ts'
 
+export type System = 'sqlite' | 'postgres' | 'mysql'
+
 export interface Session {
-  readonly system: 'sqlite' | 'postgres'
+  readonly system: System
   /** As people know it: 'PostgreSQL at db.example', 'SQLite file blog.db'. */
   readonly place: string
-  /** `?` stands for each parameter, in order, on both systems. Throws AppError upstream | forbidden | invalid, or BadValue. */
+  /** `?` stands for each parameter, in order, on every system. Throws AppError upstream | forbidden | invalid, or BadValue. */
   query(sql: string, parameters?: readonly unknown[]): Promise<Record<string, unknown>[]>
 }
 

@@ -1,6 +1,7 @@
-// SQL databases as a destination and as a source: SQLite in a file, PostgreSQL over the network, one connector. It makes one
+// SQL databases as a destination and as a source: SQLite in a file, PostgreSQL, MariaDB and MySQL over the network, one connector. It makes one
 // table per sync with one column per field, and reads any table or view that has a key.
 import type { Connector, ConnectorContext } from '../connector.ts'
+import { closeMysqlPools, withMysql } from './mysql.ts'
 import { closePools, withPostgres } from './postgres.ts'
 import { listRows, pullPages, type SqlCheckpoint } from './pull.ts'
 import { pushBatch } from './push.ts'
@@ -9,9 +10,11 @@ import { SqlSettings } from './settings.ts'
 import { withSqlite } from './sqlite.ts'
 import { fieldsOf, prepareTable } from './table.ts'
 
+const titles = { sqlite: 'SQLite', postgres: 'PostgreSQL', mysql: 'MariaDB or MySQL' } as const
+
 export const sqlConnector: Connector<SqlSettings, SqlCheckpoint> = {
   id: 'sql',
-  title: settings => (settings.system === 'sqlite' ? 'SQLite' : 'PostgreSQL'),
+  title: settings => titles[settings.system],
   support: 'real system in CI',
   settings: SqlSettings,
   secrets: ['password'],
@@ -22,9 +25,16 @@ export const sqlConnector: Connector<SqlSettings, SqlCheckpoint> = {
   push: (shape, changes, settings, ctx) => use(settings, ctx, false, session => pushBatch(session, shape, changes, ctx)),
   pull: (source, since, settings, ctx) => pullPages(work => use(settings, ctx, false, work), source, since, ctx),
   list: (shape, settings, ctx) => listRows(work => use(settings, ctx, false, work), shape, ctx),
-  close: closePools
+  close: async () => void (await Promise.all([closePools(), closeMysqlPools()]))
 }
 
 function use<T>(settings: SqlSettings, ctx: ConnectorContext, create: boolean, work: (session: Session) => Promise<T>): Promise<T> {
-  return settings.system === 'sqlite' ? withSqlite(settings, ctx, create, work) : withPostgres(settings, ctx, work)
+  switch (settings.system) {
+    case 'sqlite':
+      return withSqlite(settings, ctx, create, work)
+    case 'postgres':
+      return withPostgres(settings, ctx, work)
+    case 'mysql':
+      return withMysql(settings, ctx, work)
+  }
 }

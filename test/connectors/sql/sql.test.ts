@@ -1,103 +1,28 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import Sqlite from 'better-sqlite3'
-import pg from 'pg'
-import { afterEach, describe, expect, it } from 'vitest'
-import { connectors } from '../../../server/connectors/index.ts'
-import type { ConnectorContext, Shape } from '../../../server/connectors/connector.ts'
-import { closePools } from '../../../server/connectors/sql/postgres.ts'
+import { inspect } from 'node:util'
+import { describe, expect, it } from 'vitest'
+import type { Shape } from '../../../server/connectors/connector.ts'
 import { sqlConnector } from '../../../server/connectors/sql/sql.ts'
 import type { SqlSettings } from '../../../server/connectors/sql/settings.ts'
-import { AppError } from '../../../server/errors.ts'
-import { freshPostgres } from '../../support/databases.ts'
-import { type Bench, change, collect, connectorBattery, destination } from '../battery.ts'
+import { findMariadb } from '../../support/mariadb.ts'
+import { change, collect, connectorBattery, destination } from '../battery.ts'
+import { openMariadbBench, openPostgresBench, openSqliteBench } from './benches.ts'
 
-const cleanups: (() => Promise<void>)[] = []
-afterEach(async () => {
-  await closePools()
-  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup()
+const mariadb = await findMariadb()
+
+const lacks = { throttle: 'a database asks nobody to wait' }
+connectorBattery('SQLite', openSqliteBench, lacks)
+connectorBattery('PostgreSQL', openPostgresBench, lacks)
+describe.skipIf(mariadb === null)('where a MariaDB runs', () => {
+  connectorBattery('MariaDB', openMariadbBench, lacks)
 })
 
-interface SqlBench extends Bench {
-  settings: SqlSettings
-  run(sql: string): Promise<void>
-}
-
-async function openSqliteBench(): Promise<SqlBench> {
-  const folder = await mkdtemp(join(tmpdir(), 'quayside-connector-'))
-  cleanups.push(() => rm(folder, { recursive: true, force: true }))
-  const withFile = <T>(work: (database: Sqlite.Database) => T): Promise<T> => {
-    const database = new Sqlite(join(folder, 'out.db'))
-    try {
-      return Promise.resolve(work(database))
-    } finally {
-      database.close()
-    }
-  }
-  return {
-    ...benchOf(),
-    settings: { system: 'sqlite', file: 'out.db' },
-    unreachable: { system: 'sqlite', file: 'not-a-database.txt' },
-    ctx: contextOf({ file: path => join(folder, path === 'not-a-database.txt' ? '.' : path) }),
-    poison: { parts: 'x'.repeat(1_000), title: { toString: null } as never },
-    run: sql => withFile(database => void database.exec(sql)),
-    rows: target => withFile(database => byKey(database.prepare(`select * from "${target}"`).all() as Record<string, unknown>[])),
-    seed: (target, count) =>
-      withFile(database => {
-        database.exec(`create table "${target}" (id integer primary key, name text, changed_at datetime)`)
-        const insert = database.prepare(`insert into "${target}" values (?, ?, ?)`)
-        database.transaction(() => {
-          for (let index = 0; index < count; index++) insert.run(scattered(index, count), `name ${index}`, moment(index))
-        })()
-      })
-  }
-}
-
-async function openPostgresBench(): Promise<SqlBench> {
-  const { url, cleanup } = await freshPostgres('template0')
-  cleanups.push(cleanup)
-  const { hostname, port, username, password, pathname } = new URL(url)
-  const settings: SqlSettings = {
-    system: 'postgres',
-    host: hostname,
-    port: Number(port),
-    database: pathname.slice(1),
-    user: username,
-    ssl: 'off'
-  }
-  const query = async (sql: string): Promise<Record<string, unknown>[]> => {
-    const client = new pg.Client({ connectionString: url })
-    await client.connect()
-    try {
-      return (await client.query<Record<string, unknown>>(sql)).rows
-    } finally {
-      await client.end()
-    }
-  }
-  return {
-    ...benchOf(),
-    settings,
-    unreachable: { ...settings, port: 1 },
-    ctx: contextOf({ resolve: () => Promise.resolve('127.0.0.1'), secret: () => Promise.resolve(password) }),
-    poison: { amount: 'not a number' },
-    run: async sql => void (await query(sql)),
-    rows: async target => byKey(await query(`select * from "${target}"`)),
-    seed: async (target, count) => {
-      await query(`create table "${target}" (id integer primary key, name text, changed_at timestamptz)`)
-      const rows = Array.from({ length: count }, (_, index) => `(${scattered(index, count)}, 'name ${index}', '${moment(index)}')`)
-      await query(`insert into "${target}" values ${rows.join(', ')}`)
-    }
-  }
-}
-
-connectorBattery('SQLite', openSqliteBench)
-connectorBattery('PostgreSQL', openPostgresBench)
-
-describe.each([
+const systems = [
   ['SQLite', openSqliteBench],
-  ['PostgreSQL', openPostgresBench]
-] as const)('tables in %s', (_, open) => {
+  ['PostgreSQL', openPostgresBench],
+  ...(mariadb === null ? [] : [['MariaDB', openMariadbBench] as const])
+] as const
+
+describe.each(systems)('tables in %s', (_, open) => {
   it('survives hostile names of tables, columns and keys', async () => {
     const bench = await open()
     const long = 'field_'.repeat(20)
@@ -110,6 +35,12 @@ describe.each([
       'what?',
       'per%cent',
       'ümläut',
+      'emoji 🐎',
+      'emoji ',
+      'İ',
+      'i',
+      '\u212a',
+      'k',
       'with space',
       '_order',
       `${long}one`,
@@ -128,7 +59,7 @@ describe.each([
 
   it('never writes into a table that it did not make', async () => {
     const bench = await open()
-    await bench.run('create table article (_key text primary key, title text)')
+    await bench.run('create table article (_key varchar(100) primary key, title text)')
     await expect(sqlConnector.prepare?.(destination, bench.settings, bench.ctx)).rejects.toMatchObject({
       code: 'conflict',
       message: expect.stringContaining('article')
@@ -162,10 +93,8 @@ describe.each([
 
   it('carries values of each type out of a source', async () => {
     const bench = await open()
-    await bench.run('create table t (id text primary key, n bigint, big bigint, f real, b boolean, at timestamp)')
-    await bench.run(
-      "insert into t values ('x', 12, 9007199254740993, 1.5, true, '2026-01-02T03:04:05.678Z'), ('y', null, null, null, null, null)"
-    )
+    await bench.run('create table t (id varchar(20) primary key, n bigint, big bigint, f real, b boolean, at timestamp(3) null)')
+    await bench.run(`insert into t values ('x', 12, 9007199254740993, 1.5, true, '${bench.instant}'), ('y', null, null, null, null, null)`)
     const source: Shape = { target: 't', key: 'id', fields: ['n', 'big', 'f', 'b', 'at'].map(name => ({ name, type: 'text' })) }
     const [page] = await collect(sqlConnector.pull!(source, null, bench.settings, bench.ctx))
     expect(page?.records).toEqual([
@@ -175,44 +104,115 @@ describe.each([
   })
 })
 
-it.each<[string, (settings: Extract<SqlSettings, { system: 'postgres' }>) => SqlSettings, string, string, RegExp]>([
+type Server = Exclude<SqlSettings, { system: 'sqlite' }>
+
+const refusals: [string, (settings: Server) => SqlSettings, string, string, RegExp][] = [
   ['a wrong password', settings => settings, 'wrong', 'unauthorized', /password/],
-  ['an unknown database', settings => ({ ...settings, database: 'nowhere' }), '', 'invalid', /name/],
+  ['a user it does not know', settings => ({ ...settings, user: 'nobody' }), 'wrong', 'unauthorized', /user/i],
+  ['an unknown database', settings => ({ ...settings, database: 'nowhere' }), '', 'invalid|forbidden', /name|right/],
+  ['TLS that it does not speak', settings => ({ ...settings, ssl: 'require' }), '', 'invalid', /TLS/],
   ['a closed port', settings => ({ ...settings, port: 1 }), '', 'upstream', /port/]
-])('PostgreSQL refuses %s with a remedy', async (_, change, password, code, remedy) => {
-  const bench = await openPostgresBench()
-  const settings = change(bench.settings as Extract<SqlSettings, { system: 'postgres' }>)
-  const ctx = password === '' ? bench.ctx : { ...bench.ctx, secret: () => Promise.resolve(password) }
-  await expect(sqlConnector.check(settings, ctx)).rejects.toMatchObject({ code, remedy: expect.stringMatching(remedy) })
+]
+
+describe.each(systems.filter(([name]) => name !== 'SQLite'))('%s refuses', (_, open) => {
+  it.each(refusals)('%s with a remedy, and never repeats the password', async (_what, turn, password, code, remedy) => {
+    const bench = await open()
+    const real = await bench.ctx.secret('password')
+    const ctx = password === '' ? bench.ctx : { ...bench.ctx, secret: () => Promise.resolve(password) }
+    const error = await sqlConnector.check(turn(bench.settings as Server), ctx).catch((error: unknown) => error)
+    expect(error).toMatchObject({ code: expect.stringMatching(`^(${code})$`), remedy: expect.stringMatching(remedy) })
+    // The cause goes to the log.
+    expect(inspect(error, { depth: 8 })).not.toContain(password || real)
+  })
 })
 
-function benchOf(): Pick<Bench, 'connector'> {
-  return { connector: connectors.find(({ id }) => id === 'sql')! }
-}
+describe.skipIf(mariadb === null)('MariaDB', () => {
+  it('stands a record aside that meets a unique index of somebody else, and leaves that row as it was', async () => {
+    const bench = await openMariadbBench()
+    await sqlConnector.prepare?.(destination, bench.settings, bench.ctx)
+    await bench.run('alter table article add unique index somebodys (entry_uid(100))')
+    await sqlConnector.push?.(destination, [change('a', 1, { entry_uid: 'one' })], bench.settings, bench.ctx)
+    const outcomes = await sqlConnector.push?.(
+      destination,
+      [change('b', 2, { entry_uid: 'one', title: 'intruder' }), change('c', 2)],
+      bench.settings,
+      bench.ctx
+    )
+    expect(outcomes).toMatchObject([
+      { key: 'b', status: 'invalid', error: expect.stringContaining('unique index') },
+      { key: 'c', status: 'written' }
+    ])
+    const rows = await bench.rows('article')
+    expect([...rows.keys()].sort()).toEqual(['a', 'c'])
+    expect(rows.get('a')).toMatchObject({ title: 'Title of a', _order: 1 })
+  })
 
-function contextOf(given: Partial<ConnectorContext>): ConnectorContext {
-  return {
-    fetch,
-    resolve: () => Promise.reject(new AppError('forbidden', 'no host')),
-    file: () => {
-      throw new AppError('forbidden', 'no file')
-    },
-    secret: () => Promise.reject(new AppError('not_found', 'no secret')),
-    signal: new AbortController().signal,
-    ...given
-  }
-}
+  it('takes what one packet cannot carry in smaller ones, and stands a record aside that none can', async () => {
+    const bench = await openMariadbBench()
+    await sqlConnector.prepare?.(destination, bench.settings, bench.ctx)
+    const large = 'x'.repeat(6 * 1024 * 1024)
+    const changes = [
+      change('a', 1, { title: large }),
+      change('b', 1, { title: large }),
+      change('c', 1, { title: large.repeat(20) }),
+      change('d', 1)
+    ]
+    const outcomes = await sqlConnector.push?.(destination, changes, bench.settings, bench.ctx)
+    expect(outcomes?.map(({ status }) => status)).toEqual(['written', 'written', 'invalid', 'written'])
+  })
 
-function byKey(rows: Record<string, unknown>[]): Map<string, Record<string, unknown>> {
-  return new Map(rows.map(row => [String(row['_key']), row]))
-}
+  it.each([
+    ['numbers beyond what JavaScript holds', 'bigint unsigned', ['9007199254740993', '9007199254740994', '18446744073709551615']],
+    ['decimals', 'decimal(30, 10)', ['1.0000000001', '1.0000000002', '12345678901234567890.0000000001']],
+    ['bytes', 'binary(2)', ["x'00ff'", "x'0100'", "x'ff00'"]],
+    ['texts in a set of one byte', 'varchar(20) character set latin1', ["'a'", "'b'", "'ÿ'"]]
+  ])('pages by keys that are %s', async (_, type, literals) => {
+    const bench = await openMariadbBench()
+    await bench.run(`create table source (id ${type} primary key, name text)`)
+    await bench.run(`insert into source values ${literals.map((literal, index) => `(${literal}, 'n${index}')`).join(', ')}`)
+    const source: Shape = { target: 'source', key: 'id', fields: [{ name: 'name', type: 'text' }] }
+    const [whole] = await collect(sqlConnector.pull!(source, null, bench.settings, bench.ctx))
+    expect(whole?.records.map(({ values }) => values['name'])).toEqual(['n0', 'n1', 'n2'])
+    for (const [index, record] of (whole?.records ?? []).entries()) {
+      const [rest] = await collect(sqlConnector.pull!(source, { key: record.key, cursor: null }, bench.settings, bench.ctx))
+      expect(rest?.records.map(({ values }) => values['name'])).toEqual(['n0', 'n1', 'n2'].slice(index + 1))
+    }
+  })
 
-/** Ids that do not come in insertion order. */
-function scattered(index: number, count: number): number {
-  return ((index * 7) % count) * 3 + Math.floor((index * 7) / count)
-}
+  it('reads dates in UTC whatever zone the server keeps, and a date of zeros as none', async () => {
+    const bench = await openMariadbBench()
+    await bench.run('create table t (id integer primary key, stamp timestamp(6) null, day date, plain datetime)')
+    await bench.run(
+      "set statement time_zone = '+05:00', sql_mode = '' for insert into t values (1, '2026-01-02 03:04:05.678901', '2026-01-02', '0000-00-00')"
+    )
+    const source: Shape = { target: 't', key: 'id', fields: ['stamp', 'day', 'plain'].map(name => ({ name, type: 'text' })) }
+    const [page] = await collect(sqlConnector.pull!(source, null, bench.settings, bench.ctx))
+    expect(page?.records).toEqual([
+      { key: '1', values: { id: 1, stamp: '2026-01-01T22:04:05.678Z', day: '2026-01-02T00:00:00.000Z', plain: null } }
+    ])
+  })
+})
 
-/** Several records share each moment. */
-function moment(index: number): string {
-  return new Date(Date.UTC(2026, 0, 1) + Math.floor(index / 50) * 1000).toISOString()
-}
+describe.each(systems.filter(([name]) => name !== 'SQLite'))('a cursor on %s', (_, open) => {
+  it('finds a record again that committed late, with a moment before the checkpoint', async () => {
+    const bench = await open()
+    await bench.seed('source', 60)
+    const source: Shape = { target: 'source', key: 'id', fields: [{ name: 'name', type: 'text' }], cursor: 'changed_at' }
+    const [page] = await collect(sqlConnector.pull!(source, null, bench.settings, bench.ctx))
+    await bench.run("insert into source values (9001, 'late', '2026-01-01 00:00:00.500'), (9002, 'too late', '2025-12-31 23:58:00')")
+    const again = await collect(sqlConnector.pull!(source, page?.checkpoint ?? null, bench.settings, bench.ctx))
+    const names = again.flatMap(({ records }) => records.map(({ values }) => values['name']))
+    expect(names).toContain('late')
+    expect(names).not.toContain('too late')
+  })
+
+  it('says at once that a table cannot be made with so many columns', async () => {
+    const bench = await open()
+    const fields = Array.from({ length: 5000 }, (_unused, index) => ({ name: `f${index}`, type: 'integer' as const }))
+    await expect(sqlConnector.prepare?.({ ...destination, fields }, bench.settings, bench.ctx)).rejects.toMatchObject({
+      code: 'invalid',
+      message: expect.stringContaining('article'),
+      remedy: expect.stringMatching(/fewer/)
+    })
+  })
+})

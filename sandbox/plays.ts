@@ -28,6 +28,8 @@ export const playChoices = {
   sortedPaging: ['sorted', 'unsorted'],
   /** §8.2: a publish is acknowledged at once; does it also stand at once, or two seconds later? */
   publishing: ['immediate', 'queued'],
+  /** §8.2: does an entry, asked for by its uid, show what was accepted at once, or two seconds later? A deleted one stays as long. */
+  entryReads: ['at-once', 'late'],
   /** §8.1: how the per-second limits count. */
   limiter: ['fixed', 'sliding', 'bucket'],
   /** §11.9: what `updated_by` names on a management token's write. */

@@ -9,6 +9,7 @@ import type { Call, Doors } from './call.ts'
 import { findEntries } from './entry-list.ts'
 import { entryShape, shapingOf } from './entry-shape.ts'
 import { createEntry, deleteEntry, shape, unlocalizeEntry, updateEntry, validCreate, validUpdate } from './entry-write.ts'
+import { seenEntry } from './late-reads.ts'
 import { flag, pagingOf, queryOf } from './page.ts'
 import { noSuchLocale, publishEntry, targetOf } from './publish.ts'
 import { invalidData, noSuchContentType, noSuchObject } from './refusal.ts'
@@ -50,7 +51,10 @@ export function entryRoutes(doors: Doors): Router {
     doors.stack((call, request) => {
       call.permit('entries', 'read')
       const type = typeNamed(call, request)
-      const entry = entryNamed(call, type, request)
+      const uid = String(request.params['uid'])
+      const standing = entriesOf(call.stack, call.branch, type.uid)[uid]
+      const entry = seenEntry(call.context, call.stack, { branch: call.branch, contentType: type.uid, uid, entry: standing })
+      if (!entry) throw noSuchObject()
       const locale = localeAsked(call)
       const asked = call.params.get('version')
       const view = viewOf(call.stack, entry, locale, asked === null ? undefined : Number(asked))

@@ -8,6 +8,7 @@ import { newUid } from '../world/uids.ts'
 import type { Call } from './call.ts'
 import { storable } from './entry-fields.ts'
 import { entryShape, plainShaping } from './entry-shape.ts'
+import { rememberDeleted } from './late-reads.ts'
 import { authorOf, recordWrite } from './record.ts'
 import { invalidData, type FieldErrors } from './refusal.ts'
 import type { ChangeEvent } from '../changes.ts'
@@ -89,6 +90,7 @@ export function updateEntry(
 
 /** The named locale only, or all of the entry when null. What a plain DELETE leaves of other locales is not established. */
 export function deleteEntry(call: Call, type: ContentType, entry: Entry, locale: string | null): void {
+  rememberDeleted(call.context, call.stack, call.branch, entry)
   const locales = locale === null ? Object.keys(entry.locales) : [locale]
   const views = locales.map(one => viewOf(call.stack, entry, one)).filter(view => view !== null)
   const last = views.map(view => ({ view, object: shape(call, type, view) }))

@@ -16,6 +16,7 @@ export const tenantTables = [
   'sync',
   'connection',
   'delivery',
+  'content_webhook',
   'access_key',
   'alert',
   'alert_recipient',
@@ -154,7 +155,9 @@ function idsIn(text: string): string[] {
   return text.match(/[a-z]{3}_[0-9a-z]{26}/g) ?? []
 }
 
-const withId = tenantTables.filter(table => !['intent', 'link', 'budget', 'reveal_count', 'write_ledger', 'installation'].includes(table))
+const withId = tenantTables.filter(
+  table => !['intent', 'link', 'budget', 'reveal_count', 'write_ledger', 'content_webhook', 'installation'].includes(table)
+)
 
 async function ownIds(db: Db, { organizationId, installationIds }: Tenant, ids: readonly string[]): Promise<Set<string>> {
   const own = new Set([organizationId, ...installationIds])

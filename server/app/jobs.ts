@@ -11,6 +11,7 @@ import { schedule, unschedule } from '../jobs/scheduler.ts'
 import { pauseSync } from '../sync/sync.ts'
 import { listSyncs } from '../sync/views.ts'
 import { syncJobs } from '../sync/work.ts'
+import { latestHint } from '../webhooks/hints.ts'
 import { webhookJobs } from '../webhooks/jobs.ts'
 import { registerKind } from '../webhooks/register.ts'
 import { alertJobs } from './alerts.ts'
@@ -20,7 +21,7 @@ import { vaultJobs } from './vault.ts'
 export function allJobs(deps: Deps): JobKind[] {
   return [
     ...installationJobs(deps.db, deps),
-    ...syncJobs(deps),
+    ...syncJobs({ ...deps, hintOf: record => latestHint(deps.db, record) }),
     ...webhookJobs(deps),
     ...alertJobs(deps),
     ...vaultJobs(deps),

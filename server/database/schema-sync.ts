@@ -19,6 +19,28 @@ export interface DeliveryTable {
   /** Why it was ignored, or how many syncs it woke. */
   note: string
   dispatched_at: number | null
+  branch: string | null
+  /** Of the object in its locale, as announced: what a read must have reached. */
+  version: number | null
+}
+
+/** Our webhook in a stack, one for each branch that has an active outbound sync, and one for `main`. Primary key (installation_id, branch). */
+export interface ContentWebhookTable {
+  installation_id: string
+  branch: string
+  organization_id: string
+  /** null until it is registered. */
+  webhook_uid: string | null
+  /** By the CMS's clock: executions up to then have been compared with what arrived. */
+  compared_until: number | null
+  /** Executions that never arrived, in all. */
+  missed: number
+  missed_at: number | null
+  /** Since when it was disabled or gone, as far as we can tell; null while it stands. */
+  disabled_at: number | null
+  enabled_at: number | null
+  /** The runs that fill the last gap. */
+  gap_runs_json: string
 }
 
 export interface ConnectionTable {

@@ -5,7 +5,7 @@
 //   id       'ins_…', 'run_…': prefix + time-ordered random text (database/id.ts), so keyset paging by id is paging by age
 // Every row that belongs to a tenant carries organization_id, the tenant wall, even where a join could tell.
 import type { Generated, Insertable, Selectable } from 'kysely'
-import type { ConnectionTable, DeliveryTable, IntentTable, LinkTable, RunTable, SyncTable } from './schema-sync.ts'
+import type { ConnectionTable, ContentWebhookTable, DeliveryTable, IntentTable, LinkTable, RunTable, SyncTable } from './schema-sync.ts'
 
 export interface Schema {
   organization: OrganizationTable
@@ -28,6 +28,7 @@ export interface Schema {
   budget: BudgetTable
   write_ledger: WriteLedgerTable
   delivery: DeliveryTable
+  content_webhook: ContentWebhookTable
   connection: ConnectionTable
   sync: SyncTable
   run: RunTable

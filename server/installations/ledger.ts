@@ -49,22 +49,39 @@ export async function recordWrite(db: Db, write: Write): Promise<void> {
     .execute()
 }
 
-/** The write that made this very version of the entry, if it was ours. */
-export async function findWrite(
-  db: Db,
-  of: { installationId: string; entryUid: string; locale: string; version: number }
-): Promise<LedgerRow | null> {
-  const row = await db
+export interface Written {
+  installationId: string
+  entryUid: string
+  locale: string
+  version: number
+}
+
+/** Of each, the write that made this very version of the entry, if it was ours; in the order asked. */
+export async function findWrites(db: Db, asked: readonly Written[]): Promise<(LedgerRow | null)[]> {
+  if (asked.length === 0) return []
+  const rows = await db
     .selectFrom('write_ledger')
     .selectAll()
-    .where('installation_id', '=', of.installationId)
-    .where('entry_uid', '=', of.entryUid)
-    .where('locale', '=', of.locale)
-    .where('version', '=', of.version)
-    .orderBy('id', 'desc')
-    .executeTakeFirst()
-  return row ?? null
+    .where(eb =>
+      eb.or(
+        asked.map(of =>
+          eb.and([
+            eb('installation_id', '=', of.installationId),
+            eb('entry_uid', '=', of.entryUid),
+            eb('locale', '=', of.locale),
+            eb('version', '=', of.version)
+          ])
+        )
+      )
+    )
+    .orderBy('id')
+    .execute()
+  // The last one of a version counts.
+  const found = new Map(rows.map(row => [nameOf(row.installation_id, row.entry_uid, row.locale, row.version), row]))
+  return asked.map(of => found.get(nameOf(of.installationId, of.entryUid, of.locale, of.version)) ?? null)
 }
+
+const nameOf = (...parts: (string | number | null)[]): string => JSON.stringify(parts)
 
 /** Newest first, `before` = id of the last one seen. */
 export async function listWrites(

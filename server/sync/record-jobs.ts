@@ -52,19 +52,20 @@ export async function syncJobsForRecords(trx: Db, records: readonly ChangedRecor
     (id: string) => id,
     async id => (await installationById(trx, id)).master_locale
   )
-  const jobs: NewJob[] = []
-  const woken: number[] = []
+  const changes: Change[] = []
   for (const record of records) {
     const syncs = await syncsOf(record)
-    const found =
-      syncs.length === 0
-        ? []
-        : await recordJobs(trx, syncs, await masterOf(record.installationId), record, { lane: 'live', cause: record.cause })
-    jobs.push(...found.flat())
-    woken.push(found.filter(ofSync => ofSync.length > 0).length)
+    changes.push({ record, syncs, master: syncs.length === 0 ? '' : await masterOf(record.installationId) })
   }
-  await enqueueMany(trx, jobs)
-  return woken
+  const jobs = await recordJobs(trx, changes, ({ cause }) => ({ lane: 'live', cause }))
+  await enqueueMany(trx, jobs.flat(2))
+  return jobs.map(found => found.filter(ofSync => ofSync.length > 0).length)
+}
+
+interface Change<R = ChangedRecord> {
+  record: R
+  syncs: readonly SyncRow[]
+  master: string
 }
 
 function remembered<In, Out>(keyOf: (input: In) => string, find: (input: In) => Promise<Out>): (input: In) => Promise<Out> {
@@ -85,7 +86,11 @@ export async function syncNow(
   const syncs = await listeners(trx, record)
   if (syncs.length === 0) return 0
   const master = (await installationById(trx, record.installationId)).master_locale
-  const found = await recordJobs(trx, syncs, master, record, { lane: 'people', cause: `person ${record.personName}`, force: true })
+  const [found = []] = await recordJobs(trx, [{ record, syncs, master }], ({ personName }) => ({
+    lane: 'people',
+    cause: `person ${personName}`,
+    force: true
+  }))
   await enqueueMany(trx, found.flat())
   return found.filter(ofSync => ofSync.length > 0).length
 }
@@ -133,35 +138,51 @@ async function listeners(trx: Db, record: { installationId: string; contentType:
     .execute()
 }
 
-/** Per sync, the jobs that the change means for it. */
-async function recordJobs(
+/** Per change and sync, the jobs that it means. */
+async function recordJobs<R extends { entryUid: string; locale: string | null }>(
   trx: Db,
-  syncs: readonly SyncRow[],
-  master: string,
-  record: { entryUid: string; locale: string | null },
-  how: How
-): Promise<NewJob[][]> {
-  const jobs: NewJob[][] = []
-  for (const sync of syncs) {
-    const scope = localesOf(sync)
-    const locales = new Set(record.locale === null ? [] : [record.locale])
-    if (record.locale === null || record.locale === master || master === '') {
-      for (const locale of await linkedLocales(trx, sync, record.entryUid)) locales.add(locale)
-    }
-    const wanted = [...locales].filter(locale => scope.length === 0 || scope.includes(locale))
-    jobs.push(wanted.map(locale => recordJob(sync, { entryUid: record.entryUid, locale }, how)))
-  }
-  return jobs
+  changes: readonly Change<R>[],
+  how: (record: R) => How
+): Promise<NewJob[][][]> {
+  const everywhere = ({ record: { locale }, master }: Change<R>) => locale === null || locale === master || master === ''
+  const linked = await linkedLocales(
+    trx,
+    changes.filter(everywhere).flatMap(({ syncs, record: { entryUid } }) => syncs.map(sync => ({ sync, entryUid })))
+  )
+  return changes.map(change => {
+    const { record, syncs } = change
+    return syncs.map(sync => {
+      const scope = localesOf(sync)
+      const locales = new Set(record.locale === null ? [] : [record.locale])
+      if (everywhere(change)) for (const locale of linked(sync, record.entryUid)) locales.add(locale)
+      const wanted = [...locales].filter(locale => scope.length === 0 || scope.includes(locale))
+      return wanted.map(locale => recordJob(sync, { entryUid: record.entryUid, locale }, how(record)))
+    })
+  })
 }
 
-async function linkedLocales(trx: Db, sync: SyncRow, entryUid: string): Promise<string[]> {
-  const links = await trx
-    .selectFrom('link')
-    .select('locale')
-    .where('link_set_id', '=', sync.link_set_id)
-    .where('branch', '=', sync.branch)
-    .where('entry_uid', '=', entryUid)
-    .where('status', '!=', 'deleted')
-    .execute()
-  return links.map(({ locale }) => locale)
+async function linkedLocales(
+  trx: Db,
+  asked: readonly { sync: SyncRow; entryUid: string }[]
+): Promise<(sync: SyncRow, entryUid: string) => string[]> {
+  const found = new Map<string, string[]>()
+  const nameOf = (sync: SyncRow, entryUid: string) => `${sync.id} ${entryUid}`
+  for (const ofSync of Map.groupBy(asked, ({ sync }) => sync.id).values()) {
+    const { sync } = ofSync[0]!
+    const links = await trx
+      .selectFrom('link')
+      .select(['entry_uid', 'locale'])
+      .where('link_set_id', '=', sync.link_set_id)
+      .where('branch', '=', sync.branch)
+      .where('entry_uid', 'in', [...new Set(ofSync.map(({ entryUid }) => entryUid))])
+      .where('status', '!=', 'deleted')
+      .execute()
+    for (const { entry_uid: entryUid, locale } of links) {
+      if (entryUid === null) continue
+      const known = found.get(nameOf(sync, entryUid))
+      if (known) known.push(locale)
+      else found.set(nameOf(sync, entryUid), [locale])
+    }
+  }
+  return (sync, entryUid) => found.get(nameOf(sync, entryUid)) ?? []
 }

@@ -13,6 +13,7 @@ import type { JobContext, JobKind, JobResult } from '../jobs/job.ts'
 import { holdOf } from '../jobs/queue.ts'
 import { carry, type Outbound } from './carry.ts'
 import { getConnection, openConnection, words } from './connections.ts'
+import { type Hint, readAgainIn } from './hint.ts'
 import { runInbound } from './inbound.ts'
 import { clearTrouble, noteTrouble } from './links.ts'
 import { requireExternalIdField } from './mapping.ts'
@@ -37,6 +38,8 @@ export interface SyncJobDeps extends SyncDeps {
   database: { db: Db }
   /** How long one turn of a run lasts before others get theirs. Default 20 s. */
   sliceSeconds?: number
+  /** What has been announced of a record; null when nothing was of late. */
+  hintOf?: (record: { installationId: string; branch: string; entryUid: string; locale: string }) => Promise<Hint | null>
   /** See Inbound. Default 30 s, the CMA client's time-out. */
   settleSeconds?: number
 }
@@ -158,9 +161,13 @@ async function recordJob(db: Db, deps: SyncJobDeps, memory: Memory, job: RecordJ
     const client = await deps.stackFor(sync.installation_id, { lane, actor: { kind: 'sync', id: sync.id }, signal: ctx.signal })
     const stack = client.with({ branch: sync.branch })
     const readAt = await databaseNow(db)
-    const entry = await stack.entry(sync.content_type, entryUid, { locale })
+    const found = await stack.entry(sync.content_type, entryUid, { locale })
+    const entry = found?.locale === locale ? found : null
+    const hint = await deps.hintOf?.({ installationId: sync.installation_id, branch: sync.branch, entryUid, locale })
+    const early = readAgainIn(entry, hint ?? null, Date.now())
+    if (early !== null) return { snoozeSeconds: early, reason: 'what Contentstack answers is older than its webhook' }
     const outbound = await openOutbound(db, deps, memory, sync, stack, ctx.signal)
-    const record = { entryUid, entry: entry?.locale === locale ? entry : null }
+    const record = { entryUid, entry }
     const why = { cause: job.cause, claimant: `job ${ctx.jobId}`, runId: null, readAt, force: job.force === true }
     const carried = await carry(db, outbound, locale, [record], why, () => Promise.resolve())
     if (carried.busy.length > 0) return { snoozeSeconds: 0.5, reason: 'a run is writing this record' }

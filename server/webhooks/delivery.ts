@@ -21,6 +21,9 @@ export interface NewDelivery {
   objectUid: string | null
   contentType: string | null
   locale: string | null
+  /** null where the body and the door name none. */
+  branch: string | null
+  version: number | null
   /** Exactly the bytes that the signature covered. */
   body: Buffer
   triggeredAt: number
@@ -29,6 +32,7 @@ export interface NewDelivery {
 
 /** The new deliveries' ids, in the order given; null for the same bytes come before, or twice at once. */
 export async function recordDeliveries(trx: Db, deliveries: readonly NewDelivery[]): Promise<(string | null)[]> {
+  if (deliveries.length === 0) return []
   const rows = deliveries.map(delivery => ({
     id: newId('dlv'),
     organization_id: delivery.organizationId,
@@ -39,6 +43,8 @@ export async function recordDeliveries(trx: Db, deliveries: readonly NewDelivery
     object_uid: delivery.objectUid,
     content_type: delivery.contentType,
     locale: delivery.locale,
+    branch: delivery.branch,
+    version: delivery.version,
     body: delivery.body.toString('utf8'),
     received_at: delivery.receivedAt,
     triggered_at: delivery.triggeredAt,
@@ -72,6 +78,25 @@ export async function settleDelivery(
     })
     .where('id', '=', id)
     .execute()
+}
+
+/** The same outcome for many: one statement for each, however many they are. */
+export async function settleDeliveries(
+  trx: Db,
+  outcomes: readonly { id: string; status: 'dispatched' | 'ignored'; note: string }[]
+): Promise<void> {
+  for (const same of Map.groupBy(outcomes, ({ status, note }) => `${status} ${note}`).values()) {
+    const { status, note } = same[0]!
+    await trx
+      .updateTable('delivery')
+      .set({ status, note, dispatched_at: Date.now() })
+      .where(
+        'id',
+        'in',
+        same.map(({ id }) => id)
+      )
+      .execute()
+  }
 }
 
 /** Oldest first: of these, the ones that still wait; in a transaction nobody else takes them until its end. */
@@ -140,6 +165,8 @@ function listed(db: Db) {
       'delivery.status',
       'delivery.note',
       'delivery.dispatched_at',
+      'delivery.branch',
+      'delivery.version',
       'installation.stack_name'
     ])
 }

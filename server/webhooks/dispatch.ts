@@ -3,21 +3,19 @@
 import type { Database, Db } from '../database/database.ts'
 import { AppError, isAppError } from '../errors.ts'
 import { activateInstallation, type Installation, installationById, rememberPending, uninstall } from '../installations/installation.ts'
-import { findWrite } from '../installations/ledger.ts'
+import { findWrites } from '../installations/ledger.ts'
 import type { JobKind } from '../jobs/job.ts'
 import { type ChangedRecord, syncJobsForRecords } from '../sync/record-jobs.ts'
 import type { Vault } from '../vault/vault.ts'
-import { type DeliveryRow, settleDelivery, undispatched } from './delivery.ts'
+import { type DeliveryRow, settleDeliveries, settleDelivery, undispatched } from './delivery.ts'
 import { type DispatchJob, dispatchKind } from './inbox.ts'
 import { type ContentNotice, readContentNotice, readLifecycleNotice } from './notice.ts'
+import { mainBranch } from './receive.ts'
 
 export interface DispatchDeps {
   database: Pick<Database, 'db'>
   vault: Vault
 }
-
-/** Concise payloads name no branch; our webhook listens to this one (register.ts). */
-export const webhookBranch = 'main'
 
 /** A lifecycle event that disagrees with what we know may meet a row in the making; after this many tries it is taken at its word. */
 const conflictAttempts = 3
@@ -30,54 +28,57 @@ export function dispatchJob(deps: DispatchDeps): JobKind<DispatchJob> {
     timeoutSeconds: 60,
     async run({ deliveryIds, region }, { attempt, log }) {
       const { db } = deps.database
-      const deliveries = await undispatched(db, deliveryIds)
-      if (deliveries.length === 0) return { cancel: 'the delivery has been dispatched' }
-      const content = deliveries.filter(({ module }) => module !== 'app_installation')
-      // Looked at again inside: another job of the same deliveries may have been first.
-      const contentIds = content.map(({ id }) => id)
-      if (content.length > 0) await db.transaction().execute(async trx => await dispatchContent(trx, await undispatched(trx, contentIds)))
-      for (const delivery of deliveries) {
-        if (delivery.module === 'app_installation') await dispatchLifecycle(db, deps, delivery, { region: region ?? '', attempt })
-      }
+      // Content comes without a region; all of one job is of one kind.
+      const count =
+        region === undefined ? await dispatchContent(db, deliveryIds) : await dispatchEvents(db, deps, deliveryIds, { region, attempt })
+      if (count === 0) return { cancel: 'the delivery has been dispatched' }
       log.debug({ deliveryIds }, 'webhooks dispatched')
     }
   }
 }
 
-/** Jobs of the syncs and the deliveries' outcomes commit together: a crash between leaves neither. */
-async function dispatchContent(trx: Db, deliveries: readonly DeliveryRow[]): Promise<void> {
-  const heard: { delivery: DeliveryRow; record: ChangedRecord; own: string | null }[] = []
-  for (const delivery of deliveries) {
-    const installation = await installationById(trx, delivery.installation_id)
-    const notice = readContentNotice(Buffer.from(delivery.body))
-    const ignored = whyIgnored(installation, delivery, notice)
-    if (ignored !== null) {
-      await settleDelivery(trx, delivery.id, { status: 'ignored', note: ignored })
-      continue
+/** Jobs of the syncs and the deliveries' outcomes commit together: a crash between leaves neither. Returns how many were waiting. */
+async function dispatchContent(db: Db, deliveryIds: readonly string[]): Promise<number> {
+  return await db.transaction().execute(async trx => {
+    const deliveries = await undispatched(trx, deliveryIds)
+    const installations = new Map<string, Installation>()
+    const outcomes: { id: string; status: 'dispatched' | 'ignored'; note: string }[] = []
+    const heard: { id: string; record: ChangedRecord; version: number | null }[] = []
+    for (const delivery of deliveries) {
+      const installation = installations.get(delivery.installation_id) ?? (await installationById(trx, delivery.installation_id))
+      installations.set(installation.id, installation)
+      const notice = readContentNotice(Buffer.from(delivery.body))
+      const ignored = whyIgnored(installation, delivery, notice)
+      if (ignored !== null) {
+        outcomes.push({ id: delivery.id, status: 'ignored', note: ignored })
+        continue
+      }
+      const { contentType, objectUid, locale, version } = notice
+      const branch = notice.branch ?? delivery.branch ?? mainBranch
+      const record = {
+        installationId: installation.id,
+        contentType: contentType ?? '',
+        entryUid: objectUid ?? '',
+        // null = gone in all locales.
+        locale,
+        branch,
+        cause: `webhook ${delivery.id}`
+      }
+      heard.push({ id: delivery.id, record, version })
     }
-    const { contentType, locale } = notice
-    const entryUid = notice.objectUid ?? ''
-    const own = await ownWrite(trx, installation, { ...notice, entryUid })
-    const branch = notice.branch ?? webhookBranch
-    heard.push({
-      delivery,
-      own,
-      // Locale null = gone in all locales.
-      record: { installationId: installation.id, contentType: contentType ?? '', entryUid, locale, branch, cause: `webhook ${delivery.id}` }
-    })
-  }
-  const woken = await syncJobsForRecords(
-    trx,
-    heard.map(({ record }) => record)
-  )
-  for (const [index, { delivery, own }] of heard.entries()) {
-    const count = woken[index] ?? 0
-    const note = count === 0 ? 'no active sync carries this content type' : `woke ${count} ${count === 1 ? 'sync' : 'syncs'}`
-    await settleDelivery(trx, delivery.id, {
-      status: count === 0 ? 'ignored' : 'dispatched',
-      note: own === null ? note : `${note}; ${own}`
-    })
-  }
+    const own = await ownWrites(trx, heard)
+    const woken = await syncJobsForRecords(
+      trx,
+      heard.map(({ record }) => record)
+    )
+    for (const [index, { id }] of heard.entries()) {
+      const count = woken[index] ?? 0
+      const note = count === 0 ? 'no active sync carries this content type' : `woke ${count} ${count === 1 ? 'sync' : 'syncs'}`
+      outcomes.push({ id, status: count === 0 ? 'ignored' : 'dispatched', note: `${note}${own.get(id) ?? ''}` })
+    }
+    await settleDeliveries(trx, outcomes)
+    return deliveries.length
+  })
 }
 
 function whyIgnored(installation: Installation, delivery: DeliveryRow, notice: ContentNotice): string | null {
@@ -86,15 +87,31 @@ function whyIgnored(installation: Installation, delivery: DeliveryRow, notice: C
   return notice.objectUid === null || notice.contentType === null ? 'names no entry' : null
 }
 
-/** Our own write coming back still wakes the other syncs; whoever wrote finds nothing changed and stops there. */
-async function ownWrite(
+/** Our own write coming back still wakes the other syncs; whoever wrote finds nothing changed and stops there. By delivery. */
+async function ownWrites(
   trx: Db,
-  installation: Installation,
-  { entryUid, locale, version }: { entryUid: string; locale: string | null; version: number | null }
-): Promise<string | null> {
-  if (locale === null || version === null) return null
-  const write = await findWrite(trx, { entryUid, locale, version, installationId: installation.id })
-  return write ? `our own write (${write.actor_kind} ${write.actor_id})` : null
+  heard: readonly { id: string; record: ChangedRecord; version: number | null }[]
+): Promise<Map<string, string>> {
+  const asked = heard.flatMap(({ id, record: { installationId, entryUid, locale }, version }) =>
+    locale === null || version === null ? [] : [{ id, installationId, entryUid, locale, version }]
+  )
+  const writes = await findWrites(trx, asked)
+  const notes = asked.map(({ id }, index): [string, string] => {
+    const write = writes[index]
+    return [id, write ? `; our own write (${write.actor_kind} ${write.actor_id})` : '']
+  })
+  return new Map(notes)
+}
+
+async function dispatchEvents(
+  db: Db,
+  deps: DispatchDeps,
+  deliveryIds: readonly string[],
+  how: { region: string; attempt: number }
+): Promise<number> {
+  const deliveries = await undispatched(db, deliveryIds)
+  for (const delivery of deliveries) await dispatchLifecycle(db, deps, delivery, how)
+  return deliveries.length
 }
 
 /** Each step commits by itself and may be repeated: an installation moves on only once. */

@@ -3,6 +3,7 @@
 // the fate of its own delivery, and only once it is on disk. Knows what makes a delivery durable, nothing of how it was checked.
 import { setImmediate } from 'node:timers/promises'
 import type { Db } from '../database/database.ts'
+import { type AppError, isAppError } from '../errors.ts'
 import type { NewJob } from '../jobs/job.ts'
 import { enqueueMany } from '../jobs/queue.ts'
 import { type NewDelivery, recordDeliveries } from './delivery.ts'
@@ -25,6 +26,8 @@ export interface Incoming {
   group?: string
   /** With a key: a job of its own, in order. */
   key?: string
+  /** Asked once for all of a group in the transaction that keeps them; its AppError refuses them and takes no others along. */
+  allowed?(trx: Db): Promise<void>
 }
 
 interface Waiting extends Incoming {
@@ -64,16 +67,19 @@ async function empty(db: Db, inbox: Inbox): Promise<void> {
 
 async function keep(db: Db, batch: Waiting[]): Promise<void> {
   try {
-    const kept = await db.transaction().execute(async trx => {
+    const { refused, kept, ids } = await db.transaction().execute(async trx => {
+      const refused = await refusals(trx, batch)
+      const kept = batch.filter(one => !refused.has(one))
       const ids = await recordDeliveries(
         trx,
-        batch.map(({ delivery }) => delivery)
+        kept.map(({ delivery }) => delivery)
       )
-      await enqueueMany(trx, jobsOf(batch, ids))
-      return ids
+      await enqueueMany(trx, jobsOf(kept, ids))
+      return { refused, kept, ids }
     })
-    for (const [index, { resolve }] of batch.entries()) {
-      const deliveryId = kept[index] ?? null
+    for (const [one, error] of refused) one.reject(error)
+    for (const [index, { resolve }] of kept.entries()) {
+      const deliveryId = ids[index] ?? null
       resolve(deliveryId === null ? { duplicate: true, deliveryId } : { duplicate: false, deliveryId })
     }
   } catch (error) {
@@ -81,6 +87,19 @@ async function keep(db: Db, batch: Waiting[]): Promise<void> {
     if (batch.length > 1) for (const one of batch) await keep(db, [one])
     else batch[0]?.reject(error)
   }
+}
+
+async function refusals(trx: Db, batch: readonly Waiting[]): Promise<Map<Waiting, AppError>> {
+  const found = new Map<Waiting, AppError>()
+  for (const group of Map.groupBy(batch, one => one.group).values()) {
+    try {
+      await group[0]?.allowed?.(trx)
+    } catch (error) {
+      if (!isAppError(error)) throw error
+      for (const one of group) found.set(one, error)
+    }
+  }
+  return found
 }
 
 function jobsOf(batch: readonly Incoming[], ids: readonly (string | null)[]): NewJob[] {

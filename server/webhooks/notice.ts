@@ -14,6 +14,7 @@ export interface ContentNotice {
   locale: string | null
   /** Concise payloads name none. */
   branch: string | null
+  /** Of the object in `locale`; null where the body speaks of another locale's content, as when a fallback is published. */
   version: number | null
 }
 
@@ -33,6 +34,9 @@ export function readContentNotice(body: Buffer): ContentNotice {
   const { module, event, apiKey, triggeredAt, data } = envelopeOf(body)
   const object = objectIn(data[module])
   const branch = data.branch
+  const contentLocale = localeIn(object.locale)
+  const locale = localeIn(data.locale) ?? contentLocale
+  const ofThisLocale = contentLocale === null || contentLocale === locale
   return {
     module,
     event,
@@ -40,9 +44,9 @@ export function readContentNotice(body: Buffer): ContentNotice {
     triggeredAt,
     objectUid: uidIn(object.uid),
     contentType: uidIn(objectIn(data.content_type).uid),
-    locale: localeIn(data.locale) ?? localeIn(object.locale),
+    locale,
     branch: uidIn(typeof branch === 'string' ? branch : objectIn(branch).uid),
-    version: Number.isSafeInteger(object._version) ? (object._version as number) : null
+    version: ofThisLocale && Number.isSafeInteger(object._version) ? (object._version as number) : null
   }
 }
 

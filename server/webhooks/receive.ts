@@ -37,30 +37,43 @@ export const largestWebhookBytes = 2 * 1024 * 1024
 const oldestMs = 45 * 60_000
 const furthestAheadMs = 5 * 60_000
 
+/** The branch of a webhook that says none. */
+export const mainBranch = 'main'
+
 /** AppError forbidden, invalid (a genuine webhook that says nothing we can read), upstream (the region's key cannot be read). */
 export async function receiveContent(
   database: Pick<Database, 'db'>,
   deps: ReceiveDeps,
-  webhook: ReceivedWebhook & { installationId: string },
+  webhook: ReceivedWebhook & { installationId: string; branch?: string },
   now = Date.now()
 ): Promise<Receipt> {
-  const { db } = database
   const { secret, signature } = presented(webhook)
-  const installation = /^ins_[a-z0-9]{10,40}$/.test(webhook.installationId) ? await listening(db, webhook.installationId) : null
-  if (!installation || !same(secret, await secretHash(db, deps.vault, installation.webhook_secret_id))) throw strange()
-  const body = await covered(appOf(deps.apps, installation).region, deps, webhook.rawBody, signature)
+  const listener = /^ins_[a-z0-9]{10,40}$/.test(webhook.installationId) ? await listenerFor(database.db, deps, webhook, secret) : null
+  if (!listener) throw strange()
+  const body = await covered(appOf(deps.apps, listener).region, deps, webhook.rawBody, signature)
   const notice = readContentNotice(body)
-  if (notice.apiKey !== installation.stack_api_key) throw strange()
+  if (notice.apiKey !== listener.stack_api_key) throw strange()
   assertTimely(notice.triggeredAt, now)
+  const branch = notice.branch ?? webhook.branch ?? mainBranch
   const delivery = {
     ...notice,
-    organizationId: installation.organization_id,
-    installationId: installation.id,
-    door: `content ${installation.id}`,
+    organizationId: listener.organization_id,
+    installationId: listener.id,
+    branch,
+    // Concise payloads of two branches may be equal to the byte.
+    door: `content ${listener.id}${branch === mainBranch ? '' : ` ${branch}`}`,
     body,
     receivedAt: now
   }
-  return await keepDelivery(database, { delivery, group: installation.id })
+  return await keepDelivery(database, {
+    delivery,
+    group: listener.id,
+    async allowed(trx) {
+      const standing = await listening(trx, listener.id)
+      // Ended, or its secret replaced, since we learned of it.
+      if (standing?.webhook_secret_id !== listener.webhook_secret_id) throw strange()
+    }
+  })
 }
 
 /** `region` is the id in the door's address. AppError as receiveContent. */
@@ -89,6 +102,8 @@ export async function receiveLifecycle(
     objectUid: notice.installationUid,
     contentType: null,
     locale: null,
+    branch: null,
+    version: null,
     triggeredAt: notice.triggeredAt,
     body,
     receivedAt: now
@@ -118,18 +133,31 @@ async function listening(db: Db, installationId: string) {
     .executeTakeFirst()
 }
 
-/** Hashes of header secrets by secret id: a secret never changes under its id, and an erased one is no longer asked for. */
-const hashes = new Map<string, Buffer>()
-const mostHashes = 2_000
+type Listener = NonNullable<Awaited<ReturnType<typeof listening>>> & { secretHash: Buffer }
 
-async function secretHash(db: Db, vault: Vault, secretId: string | null): Promise<Buffer> {
-  if (secretId === null) throw strange()
-  const known = hashes.get(secretId)
-  if (known) return known
-  const hash = hashOf(await vault.reveal(db, secretId, secretPurpose))
-  if (hashes.size >= mostHashes) hashes.clear()
-  hashes.set(secretId, hash)
-  return hash
+/** What is known of who listens, so that a storm does not ask for it with each webhook; judged anew in the transaction that keeps one. */
+const listeners = new WeakMap<Db, Map<string, Listener>>()
+const mostListeners = 2_000
+
+/** null when nobody listens there, or not with this secret. */
+async function listenerFor(
+  db: Db,
+  deps: ReceiveDeps,
+  { installationId }: { installationId: string },
+  secret: Buffer
+): Promise<Listener | null> {
+  const known = listeners.get(db) ?? new Map<string, Listener>()
+  listeners.set(db, known)
+  const remembered = known.get(installationId)
+  if (remembered && same(secret, remembered.secretHash)) return remembered
+  const row = await listening(db, installationId)
+  if (!row || row.webhook_secret_id === null) return null
+  const secretHash = hashOf(await deps.vault.reveal(db, row.webhook_secret_id, secretPurpose))
+  if (!same(secret, secretHash)) return null
+  if (known.size >= mostListeners) known.clear()
+  const listener = { ...row, secretHash }
+  known.set(installationId, listener)
+  return listener
 }
 
 async function covered(region: Region, deps: ReceiveDeps, rawBody: Buffer, signature: string): Promise<Buffer> {

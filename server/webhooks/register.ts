@@ -9,8 +9,7 @@ import { type CredentialDeps, stackFor } from '../installations/credentials.ts'
 import { type Installation, installationById, objectOf, webhookName } from '../installations/installation.ts'
 import type { JobKind } from '../jobs/job.ts'
 import { startRun } from '../sync/runs.ts'
-import { webhookBranch } from './dispatch.ts'
-import { secretHeader, secretPurpose } from './receive.ts'
+import { mainBranch, secretHeader, secretPurpose } from './receive.ts'
 
 export interface RegisterDeps extends CredentialDeps {
   database: Pick<Database, 'db'>
@@ -61,7 +60,7 @@ function wantedWebhook(deps: RegisterDeps, installation: Installation, secret: s
       { target_url: `${deps.publicUrl}/webhooks/content/${installation.id}`, custom_header: [{ header_name: secretHeader, value: secret }] }
     ],
     channels: contentChannels,
-    branches: [webhookBranch],
+    branches: [mainBranch],
     retry_policy: 'automatic',
     disabled: false,
     concise_payload: true

@@ -232,6 +232,8 @@ async function openTenant(
       objectUid: `entry-of-${organizationUid}`,
       contentType: 'article',
       locale: 'en-us',
+      branch: 'main',
+      version: 1,
       body: Buffer.from('{}'),
       triggeredAt: now,
       receivedAt: now

@@ -122,6 +122,21 @@ forEachDatabase(open => {
       expect(first.duplicate).toBe(false)
     })
 
+    it('is refused as soon as its installation ends or its secret is replaced, however often it was taken before', async () => {
+      expect(await refusal(receive())).toBe('taken')
+      const ofInstallation = database.db.updateTable('installation').where('id', '=', installation.id)
+      const of = { organizationId: installation.organization_id, installationId: installation.id, purpose: 'webhook_header' }
+      const webhook_secret_id = await deps.vault.put(database.db, of, 'another-secret')
+      await ofInstallation.set({ webhook_secret_id }).execute()
+      const before = await traces()
+      expect(await refusal(receive())).toBe('forbidden')
+      expect(await traces()).toEqual(before)
+      expect(await refusal(receive({ secret: 'another-secret' }))).toBe('taken')
+      expect(await refusal(receive())).toBe('forbidden')
+      await ofInstallation.set({ status: 'uninstalled' }).execute()
+      expect(await refusal(receive({ secret: 'another-secret' }))).toBe('forbidden')
+    })
+
     it('arriving with others is kept with them, each told its own fate, all of them handed to as few jobs as commits', async () => {
       const before = await traces()
       const again = entryUpdate()

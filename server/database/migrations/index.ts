@@ -5,5 +5,6 @@ import { custodyLife } from './0002-custody-life.ts'
 import { ringKeys } from './0003-ring-keys.ts'
 import { erasures } from './0004-erasures.ts'
 import { deadLetters } from './0005-dead-letters.ts'
+import { webhookHealth } from './0009-webhook-health.ts'
 
-export const migrations: Migration[] = [firstTables, custodyLife, ringKeys, erasures, deadLetters]
+export const migrations: Migration[] = [firstTables, custodyLife, ringKeys, erasures, deadLetters, webhookHealth]

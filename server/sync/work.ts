@@ -31,6 +31,7 @@ import {
   scheduleJobKind,
   startRun
 } from './runs.ts'
+import { readCurrent } from './source.ts'
 import { findSync, inboundOptions, mappingOf, outboundOptions, type SyncDeps, type SyncRow } from './sync.ts'
 
 export interface SyncJobDeps extends SyncDeps {
@@ -157,10 +158,9 @@ async function recordJob(db: Db, deps: SyncJobDeps, memory: Memory, job: RecordJ
     const lane = job.force ? 'people' : 'live'
     const client = await deps.stackFor(sync.installation_id, { lane, actor: { kind: 'sync', id: sync.id }, signal: ctx.signal })
     const stack = client.with({ branch: sync.branch })
-    const readAt = await databaseNow(db)
-    const entry = await stack.entry(sync.content_type, entryUid, { locale })
     const outbound = await openOutbound(db, deps, memory, sync, stack, ctx.signal)
-    const record = { entryUid, entry: entry?.locale === locale ? entry : null }
+    const readAt = await databaseNow(db)
+    const record = await readCurrent(outbound, stack, entryUid, locale)
     const why = { cause: job.cause, claimant: `job ${ctx.jobId}`, runId: null, readAt, force: job.force === true }
     const carried = await carry(db, outbound, locale, [record], why, () => Promise.resolve())
     if (carried.busy.length > 0) return { snoozeSeconds: 0.5, reason: 'a run is writing this record' }
@@ -190,7 +190,8 @@ async function openOutbound(
   signal: AbortSignal
 ): Promise<Outbound> {
   const mapping = mappingOf(sync)
-  const shape = outboundShape(outboundOptions(sync).table, mapping)
+  const options = outboundOptions(sync)
+  const shape = outboundShape(options.table, mapping)
   const opened = openConnection(db, deps, await getConnection(db, { installationId: sync.installation_id, id: sync.connection_id }))
   const prepared = `${sync.id}:${sync.revision}`
   if (!memory.tables.has(prepared)) {
@@ -200,8 +201,17 @@ async function openOutbound(
   return {
     sync,
     mapping,
+    options,
     shape,
-    contentType: await memory.schemas.get(sync, stack),
+    contentType: await memory.schemas.get(sync, stack, sync.content_type),
+    async schemaOf(contentType) {
+      try {
+        return await memory.schemas.get(sync, stack, contentType)
+      } catch (error) {
+        if (isAppError(error, 'not_found')) return null
+        throw error
+      }
+    },
     connection: {
       ...opened,
       async push(...given) {
@@ -219,17 +229,17 @@ async function openOutbound(
 }
 
 interface Schemas {
-  get(sync: SyncRow, stack: StackClient): Promise<ContentType>
+  get(sync: SyncRow, stack: StackClient, uid: string): Promise<ContentType>
 }
 
 function createSchemas(): Schemas {
   const known = new Map<string, { until: number; contentType: Promise<ContentType> }>()
   return {
-    async get(sync, stack) {
-      const key = `${sync.installation_id}:${sync.branch}:${sync.content_type}`
+    async get(sync, stack, uid) {
+      const key = `${sync.installation_id}:${sync.branch}:${uid}`
       const have = known.get(key)
       if (have && have.until > Date.now()) return await have.contentType
-      const contentType = stack.contentType(sync.content_type)
+      const contentType = stack.contentType(uid)
       known.set(key, { until: Date.now() + schemaSeconds * 1000, contentType })
       try {
         return await contentType

@@ -9,16 +9,19 @@ import { hashVersion } from './canonical.ts'
 import type { OpenConnection } from './connections.ts'
 import { claimLinks, findLinks, type LinkRow, releaseClaim, type Settlement, settleLinks } from './links.ts'
 import type { Mapping } from './mapping.ts'
-import { destinationKey, entryHash, entryValues } from './outward.ts'
+import { destinationKey, entryValues } from './outward.ts'
 import { planOutbound } from './plan.ts'
-import type { SyncRow } from './sync.ts'
+import type { OutboundOptions, SyncRow } from './sync.ts'
 
 /** One outbound sync, opened for work. */
 export interface Outbound {
   sync: SyncRow
   mapping: Mapping[]
+  options: OutboundOptions
   shape: Shape
   contentType: ContentType
+  /** Other content types of its branch, for what is embedded; null: the stack has none of that name. */
+  schemaOf(contentType: string): Promise<ContentType | null>
   connection: OpenConnection
   signal: AbortSignal
 }
@@ -26,8 +29,10 @@ export interface Outbound {
 /** A record as the stack has it now. */
 export interface Current {
   entryUid: string
-  /** null: gone, or only its fallback answers in this locale. */
-  entry: Entry | null
+  /** Over all that its row is made of; null: no row of it is to stand (source.ts says when). */
+  hash: string | null
+  /** What the row is made of. Asked only for a row that is written; AppError invalid stops this record alone. */
+  entry(): Promise<Entry>
 }
 
 export interface Carried {
@@ -38,6 +43,8 @@ export interface Carried {
   /** Somebody else holds them, or has written them since they were read. */
   busy: string[]
 }
+
+const readsAtOnce = 5
 
 interface Why {
   cause: string
@@ -69,22 +76,24 @@ export async function carry(
     locale,
     records.map(record => destinationKey(record.entryUid, locale))
   )
-  const changed: (Current & { key: string; hash: string | null; link: LinkRow | undefined; step: 'write' | 'delete' })[] = []
+  const changed: Changed[] = []
   for (const record of records) {
     const key = destinationKey(record.entryUid, locale)
     const link = links.get(key)
-    const hash = record.entry ? entryHash(record.entry, mapping) : null
+    const { entryUid, hash } = record
     const step = planOutbound(hash, link, sync.revision, why.force)
     if (step === 'skip') carried.skipped.push(record.entryUid)
     // Written by another after we read: ours may be the older state, theirs is looked after.
     else if (link && link.synced_at >= why.readAt) carried.busy.push(record.entryUid)
-    else changed.push({ ...record, key, hash, link, step })
+    else changed.push({ entryUid, hash, key, link, step, entry: step === 'write' ? record.entry : null })
   }
   if (changed.length === 0) {
     await db.transaction().execute(trx => keep(trx, carried))
     return carried
   }
 
+  // Before the claim, which is short.
+  const entries = await entriesOf(changed)
   const claim = await claimLinks(
     db,
     sync,
@@ -95,7 +104,7 @@ export async function carry(
     // Between our look and our claim another may have written: only a link that has not moved is ours to judge.
     const now = await findLinks(db, sync, locale, [...claim.orders.keys()])
     const settlements: Settlement[] = []
-    const pushes: { record: (typeof changed)[number]; change: Change }[] = []
+    const pushes: { record: Changed; change: Change }[] = []
     for (const record of changed) {
       const order = claim.orders.get(record.key)
       const before = record.link?.synced_at ?? 0
@@ -104,7 +113,9 @@ export async function carry(
         continue
       }
       try {
-        const values = record.entry && record.step === 'write' ? entryValues(record.entry, mapping, outbound.contentType.schema) : null
+        const entry = entries.get(record.key) ?? null
+        if (isAppError(entry)) throw entry
+        const values = entry && entryValues(entry, mapping, outbound.contentType.schema)
         pushes.push({ record, change: { key: record.key, values, order } })
       } catch (error) {
         if (!isAppError(error, 'invalid')) throw error
@@ -135,7 +146,7 @@ export async function carry(
     throw error
   }
 
-  function settlementOf(record: (typeof changed)[number], outcome: Outcome | undefined, at: number): Settlement {
+  function settlementOf(record: Changed, outcome: Outcome | undefined, at: number): Settlement {
     if (outcome?.status === 'written' || outcome?.status === 'unchanged') {
       carried.written.push(record.entryUid)
       return settlement(record, { status: 'synced', error: null, synced_at: at, fingerprint: outcome.fingerprint })
@@ -152,16 +163,17 @@ export async function carry(
   }
 
   function settlement(
-    record: (typeof changed)[number],
+    record: Changed,
     result: { status: LinkRow['status']; error: string | null; synced_at: number | null; fingerprint?: string | undefined }
   ): Settlement {
+    const entry = entries.get(record.key)
     return {
       locale,
       external_id: record.key,
       entry_uid: record.entryUid,
       // What failed has carried nothing: the version stays that of the last good write.
       source_hash: result.status === 'failed' ? (record.link?.source_hash ?? '') : (record.hash ?? ''),
-      version: result.status === 'failed' ? (record.link?.version ?? 0) : (record.entry?._version ?? 0),
+      version: result.status === 'failed' ? (record.link?.version ?? 0) : entry && !isAppError(entry) ? entry._version : 0,
       destination_fingerprint: result.fingerprint ?? '',
       hash_version: hashVersion,
       status: result.status,
@@ -171,4 +183,32 @@ export async function carry(
       synced_at: result.synced_at
     }
   }
+}
+
+interface Changed {
+  entryUid: string
+  key: string
+  hash: string | null
+  link: LinkRow | undefined
+  step: 'write' | 'delete'
+  entry: (() => Promise<Entry>) | null
+}
+
+/** By key: what is written, or why that cannot be had. Several at a time, so that a page of older versions does not take its time one by one. */
+async function entriesOf(changed: readonly Changed[]): Promise<Map<string, Entry | AppError>> {
+  const found = new Map<string, Entry | AppError>()
+  const waiting = [...changed]
+  const read = async (): Promise<void> => {
+    for (let next = waiting.shift(); next; next = waiting.shift()) {
+      if (!next.entry) continue
+      try {
+        found.set(next.key, await next.entry())
+      } catch (error) {
+        if (!isAppError(error, 'invalid')) throw error
+        found.set(next.key, error)
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: readsAtOnce }, read))
+  return found
 }

@@ -18,12 +18,13 @@ import {
   type MappingInput,
   requireExternalIdField
 } from './mapping.ts'
+import { checkBranch, checkOutboundInput, type OutboundInput } from './outbound-options.ts'
 import { outboundShape } from './outward.ts'
 import { scheduleJobKind, startRun } from './runs.ts'
 import { type InboundOptions, type OutboundOptions, type SyncDeps, syncObject, type SyncRow } from './sync.ts'
 
 /** In the shape of http/contract/stack.ts NewSync. */
-export interface SyncInput {
+export interface SyncInput extends OutboundInput {
   direction: 'outbound' | 'inbound'
   connectionId: string
   /** ['*'] = one outbound sync per content type of the stack. */
@@ -42,8 +43,8 @@ type Draft = Pick<SyncRow, 'name' | 'content_type'> & { mapping: Mapping[]; opti
 const checkSeconds = 30
 
 /**
- * Each begins with its initial run. AppError not_found (connection, content type), invalid with fields (mapping, locale, external
- * id field), conflict (the table is another sync's), and whatever connector and stack say when they cannot be asked.
+ * Each begins with its initial run. AppError not_found (connection, content type), invalid with fields (mapping, branch, locale,
+ * environment, filter, external id field), conflict (the table is another sync's), and whatever connector and stack say when they cannot be asked.
  */
 export async function createSyncs(
   db: Db,
@@ -56,11 +57,13 @@ export async function createSyncs(
   const connection = openConnection(db, deps, await getConnection(db, { installationId: installation.id, id: sync.connectionId }))
   const client = await deps.stackFor(installation.id, { lane: 'people', actor: { kind: 'sync', id: 'new' }, signal })
   const stack = client.with({ branch })
+  await checkBranch(client, branch)
   await checkLocales(stack, sync.locales ?? [])
   const contentTypes = await wanted(stack, sync)
+  const options = sync.direction === 'outbound' ? await checkOutboundInput(stack, sync, contentTypes) : null
   const drafts =
-    sync.direction === 'outbound'
-      ? contentTypes.map(contentType => draftOutbound(sync, contentType, connection))
+    options !== null
+      ? contentTypes.map(contentType => draftOutbound(sync, contentType, connection, options))
       : [await draftInbound(sync, contentTypes, connection, signal)]
   if (sync.direction === 'outbound') await prepareAll(db, connection, drafts, signal)
   return await db.transaction().execute(async trx => {
@@ -129,6 +132,11 @@ async function wanted(stack: StackClient, sync: SyncInput): Promise<ContentType[
   if (sync.contentTypes.includes('*')) {
     if (sync.direction === 'inbound')
       throw new AppError('invalid', 'An inbound sync brings records into one content type.', { fields: { contentTypes: ['name one'] } })
+    if (sync.filter) {
+      throw new AppError('invalid', 'A filter speaks of the fields of content types that are named.', {
+        fields: { contentTypes: ['name them, or leave the filter out'] }
+      })
+    }
     return all
   }
   return sync.contentTypes.map(uid => {
@@ -141,9 +149,14 @@ async function wanted(stack: StackClient, sync: SyncInput): Promise<ContentType[
   })
 }
 
-function draftOutbound(sync: SyncInput, contentType: ContentType, connection: OpenConnection): Draft {
+function draftOutbound(
+  sync: SyncInput,
+  contentType: ContentType,
+  connection: OpenConnection,
+  chosen: Omit<OutboundOptions, 'table'>
+): Draft {
   const mapping = sync.mapping && sync.mapping.length > 0 ? checkOutbound(contentType, sync.mapping) : defaultOutbound(contentType)
-  const options: OutboundOptions = { table: `${sync.target}${contentType.uid}`, source: 'draft' }
+  const options: OutboundOptions = { table: `${sync.target}${contentType.uid}`, ...chosen }
   return { name: `${contentType.title} -> ${connection.row.name}`, content_type: contentType.uid, mapping, options }
 }
 

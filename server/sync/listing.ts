@@ -19,6 +19,7 @@ interface Listing {
   /** Narrows what is listed. */
   where?: Record<string, unknown>
   only?: string[]
+  publishDetails?: boolean
 }
 
 const pageSize = 100
@@ -36,8 +37,8 @@ export async function* listEntries(stack: StackClient, listing: Listing, after: 
       asc: 'uid',
       limit: pageSize,
       includeCount: true,
-      ...(cursor === null && !listing.where ? {} : { query: { ...listing.where, ...beyond } }),
-      ...(listing.only ? { only: listing.only } : {})
+      ...(cursor === null && !listing.where ? {} : { query: both(listing.where ?? {}, beyond) }),
+      ...shown(listing)
     })
     if (!isKeyset(page.entries, cursor)) {
       yield* listByAge(stack, listing)
@@ -56,6 +57,16 @@ export async function* listEntries(stack: StackClient, listing: Listing, after: 
     }
     if (last) return
   }
+}
+
+const shown = ({ only, publishDetails }: Listing): { only?: string[]; includePublishDetails?: boolean } => ({
+  ...(only && { only }),
+  ...(publishDetails && { includePublishDetails: true })
+})
+
+/** One query that finds what both find. */
+export function both(one: Record<string, unknown>, other: Record<string, unknown>): Record<string, unknown> {
+  return Object.keys(other).some(key => Object.hasOwn(one, key)) ? { $and: [one, other] } : { ...one, ...other }
 }
 
 /** Strictly growing, and all of it behind the cursor: only then is the cursor's next page really the next. */
@@ -80,7 +91,7 @@ async function* listByAge(stack: StackClient, listing: Listing): AsyncGenerator<
         skip,
         includeCount: true,
         ...(listing.where ? { query: listing.where } : {}),
-        ...(listing.only ? { only: listing.only } : {})
+        ...shown(listing)
       })
       total = page.count ?? (page.entries.length < pageSize ? skip + page.entries.length : Number.POSITIVE_INFINITY)
       const fresh = page.entries.filter(entry => !seen.has(entry.uid))

@@ -1,16 +1,17 @@
 // A run of an outbound sync: every entry of its content type, locale by locale, carried to its table. The next page is read
 // while this one is written. Webhooks do the rest of the time; after the listing, what changed during it is looked at once more,
-// and rows whose entries were met no longer are looked up one by one and removed.
+// and rows whose entries were met no longer are looked up one by one and removed. What counts as an entry's current state: source.ts.
 import { databaseNow } from '../database/clock.ts'
 import type { Db } from '../database/database.ts'
 import type { StackClient } from '../contentstack/stack.ts'
 import { enqueueRecords } from './record-jobs.ts'
 import { carry, type Carried, type Current, type Outbound } from './carry.ts'
-import { listEntries, type ListedPage } from './listing.ts'
-import { markSeen } from './links.ts'
+import { findLinks, markSeen } from './links.ts'
+import type { ListedPage } from './listing.ts'
 import { destinationKey } from './outward.ts'
 import { deletesAllowed } from './plan.ts'
 import { advanceRun, type Counters, noCounters, type RunRow } from './runs.ts'
+import { type CurrentPage, listCurrent, listVersions, readCurrent } from './source.ts'
 import { localesOf, type SyncRow } from './sync.ts'
 
 interface Checkpoint {
@@ -43,8 +44,7 @@ export async function runOutbound(
   while (at.at < at.locales.length) {
     const locale = at.locales[at.at] ?? ''
     if (at.phase === 'scan') {
-      for await (const { page, readAt } of ahead(db, listEntries(stack, { contentType: outbound.sync.content_type, locale }, at.after))) {
-        const records = page.entries.map((entry): Current => ({ entryUid: entry.uid, entry: entry.locale === locale ? entry : null }))
+      for await (const { page, readAt } of ahead(db, listCurrent(outbound, stack, locale, at.after))) {
         const next: Checkpoint = page.last ? afterScan(at, page) : { ...at, after: page.after, pages: at.pages + 1 }
         // An order that cannot be resumed begins its locale again; what it has carried is skipped by its links.
         await keepPage(
@@ -52,7 +52,7 @@ export async function runOutbound(
           outbound,
           run,
           locale,
-          records,
+          page.records,
           readAt,
           page.after === null && !page.last ? { ...next, after: null, pages: 0 } : next,
           totalOf(at, page)
@@ -103,7 +103,9 @@ async function keepPage(
   const { sync } = outbound
   const cause = `run ${run.id}`
   let left = ''
-  await carry(db, outbound, locale, records, { cause, claimant: run.id, runId: run.id, readAt }, async (trx, carried) => {
+  // What has no row in this locale (any more) is not met: should one stand, removeVanished looks at it.
+  const met = records.filter(({ hash }) => hash !== null)
+  await carry(db, outbound, locale, met, { cause, claimant: run.id, runId: run.id, readAt }, async (trx, carried) => {
     await markSeen(
       trx,
       sync,
@@ -118,7 +120,8 @@ async function keepPage(
       carried.busy.map(entryUid => ({ entryUid, locale })),
       { lane: 'live', cause }
     )
-    left = await move(trx, run, countersOf(records.length, carried), next, total)
+    const counters = countersOf(records.length, carried)
+    left = await move(trx, run, { ...counters, skipped: counters.skipped + records.length - met.length }, next, total)
   })
   run.checkpoint_json = left
 }
@@ -127,27 +130,17 @@ async function keepPage(
 async function delta(db: Db, outbound: Outbound, stack: StackClient, run: RunRow, locale: string): Promise<void> {
   const { sync } = outbound
   const since = new Date((run.started_at ?? run.created_at) - overlapMilliseconds).toISOString()
-  const listing = { contentType: sync.content_type, locale, where: { updated_at: { $gte: since } }, only: ['uid', '_version', 'locale'] }
-  for await (const page of listEntries(stack, listing, null)) {
-    const entries = page.entries.filter(entry => entry.locale === undefined || entry.locale === locale)
-    if (entries.length === 0) continue
-    const versions = new Map(
-      (
-        await db
-          .selectFrom('link')
-          .select(['entry_uid', 'version'])
-          .where('link_set_id', '=', sync.link_set_id)
-          .where('branch', '=', sync.branch)
-          .where('locale', '=', locale)
-          .where(
-            'external_id',
-            'in',
-            entries.map(entry => destinationKey(entry.uid, locale))
-          )
-          .execute()
-      ).map(link => [link.entry_uid, link.version])
+  for await (const versions of listVersions(outbound, stack, locale, since)) {
+    if (versions.size === 0) continue
+    const links = await findLinks(
+      db,
+      sync,
+      locale,
+      [...versions.keys()].map(uid => destinationKey(uid, locale))
     )
-    const moved = entries.filter(entry => (versions.get(entry.uid) ?? 0) < entry._version).map(entry => ({ entryUid: entry.uid, locale }))
+    const moved = [...versions]
+      .filter(([uid, version]) => (links.get(destinationKey(uid, locale))?.version ?? 0) !== version)
+      .map(([entryUid]) => ({ entryUid, locale }))
     await db.transaction().execute(trx => enqueueRecords(trx, sync, moved, { lane: 'backfill', cause: `run ${run.id}` }))
   }
 }
@@ -175,8 +168,7 @@ async function removeVanished(db: Db, outbound: Outbound, stack: StackClient, ru
   }
   for (const { entry_uid: entryUid, locale } of vanished) {
     const readAt = await databaseNow(db)
-    const entry = await stack.entry(sync.content_type, entryUid, { locale })
-    const record = { entryUid, entry: entry?.locale === locale ? entry : null }
+    const record = await readCurrent(outbound, stack, entryUid, locale)
     const why = { cause: `run ${run.id}`, claimant: run.id, runId: run.id, readAt }
     await carry(db, outbound, locale, [record], why, async (trx, carried) => {
       await enqueueRecords(
@@ -208,8 +200,8 @@ async function move(trx: Db, run: RunRow, counters: Counters, next: Checkpoint, 
 }
 
 /** The next page is on its way while the caller works on this one; one page, no more, so that live work finds slots. */
-async function* ahead(db: Db, pages: AsyncGenerator<ListedPage>): AsyncGenerator<{ page: ListedPage; readAt: number }> {
-  const read = async (): Promise<{ page: ListedPage | null; readAt: number }> => {
+async function* ahead(db: Db, pages: AsyncGenerator<CurrentPage>): AsyncGenerator<{ page: CurrentPage; readAt: number }> {
+  const read = async (): Promise<{ page: CurrentPage | null; readAt: number }> => {
     const readAt = await databaseNow(db)
     const { value, done } = await pages.next()
     return { page: done ? null : value, readAt }

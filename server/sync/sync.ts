@@ -21,9 +21,15 @@ export interface SyncDeps extends ConnectionDeps {
   stackFor(installationId: string, use: StackUse): Promise<StackClient>
 }
 
+/** Syncs made before an option existed lack it. */
 export interface OutboundOptions {
   table: string
-  source: 'draft'
+  /** 'draft': the newest version. 'published': what one environment shows. */
+  source: 'draft' | 'published'
+  /** Of 'published'; by uid, since names may be given anew. */
+  environment?: { uid: string; name: string }
+  /** A query of the CMA: only entries that it finds have a row. */
+  filter?: Record<string, unknown>
 }
 
 export interface InboundOptions {

@@ -32,6 +32,7 @@ import {
   scheduleJobKind,
   startRun
 } from './runs.ts'
+import { currentOfRead, readEntry } from './source.ts'
 import { findSync, inboundOptions, mappingOf, outboundOptions, type SyncDeps, type SyncRow } from './sync.ts'
 
 export interface SyncJobDeps extends SyncDeps {
@@ -160,14 +161,13 @@ async function recordJob(db: Db, deps: SyncJobDeps, memory: Memory, job: RecordJ
     const lane = job.force ? 'people' : 'live'
     const client = await deps.stackFor(sync.installation_id, { lane, actor: { kind: 'sync', id: sync.id }, signal: ctx.signal })
     const stack = client.with({ branch: sync.branch })
-    const readAt = await databaseNow(db)
-    const found = await stack.entry(sync.content_type, entryUid, { locale })
-    const entry = found?.locale === locale ? found : null
-    const hint = await deps.hintOf?.({ installationId: sync.installation_id, branch: sync.branch, entryUid, locale })
-    const early = readAgainIn(entry, hint ?? null, Date.now())
-    if (early !== null) return { snoozeSeconds: early, reason: 'what Contentstack answers is older than its webhook' }
     const outbound = await openOutbound(db, deps, memory, sync, stack, ctx.signal)
-    const record = { entryUid, entry }
+    const readAt = await databaseNow(db)
+    const entry = await readEntry(outbound, stack, entryUid, locale)
+    const hint = await deps.hintOf?.({ installationId: sync.installation_id, branch: sync.branch, entryUid, locale })
+    const early = readAgainIn(entry?.locale === locale ? entry : null, hint ?? null, Date.now())
+    if (early !== null) return { snoozeSeconds: early, reason: 'what Contentstack answers is older than its webhook' }
+    const record = await currentOfRead(outbound, stack, entryUid, locale, entry)
     const why = { cause: job.cause, claimant: `job ${ctx.jobId}`, runId: null, readAt, force: job.force === true }
     const carried = await carry(db, outbound, locale, [record], why, () => Promise.resolve())
     if (carried.busy.length > 0) return { snoozeSeconds: 0.5, reason: 'a run is writing this record' }
@@ -197,7 +197,8 @@ async function openOutbound(
   signal: AbortSignal
 ): Promise<Outbound> {
   const mapping = mappingOf(sync)
-  const shape = outboundShape(outboundOptions(sync).table, mapping)
+  const options = outboundOptions(sync)
+  const shape = outboundShape(options.table, mapping)
   const opened = openConnection(db, deps, await getConnection(db, { installationId: sync.installation_id, id: sync.connection_id }))
   const prepared = `${sync.id}:${sync.revision}`
   if (!memory.tables.has(prepared)) {
@@ -207,8 +208,17 @@ async function openOutbound(
   return {
     sync,
     mapping,
+    options,
     shape,
-    contentType: await memory.schemas.get(sync, stack),
+    contentType: await memory.schemas.get(sync, stack, sync.content_type),
+    async schemaOf(contentType) {
+      try {
+        return await memory.schemas.get(sync, stack, contentType)
+      } catch (error) {
+        if (isAppError(error, 'not_found')) return null
+        throw error
+      }
+    },
     connection: {
       ...opened,
       async push(...given) {
@@ -226,17 +236,17 @@ async function openOutbound(
 }
 
 interface Schemas {
-  get(sync: SyncRow, stack: StackClient): Promise<ContentType>
+  get(sync: SyncRow, stack: StackClient, uid: string): Promise<ContentType>
 }
 
 function createSchemas(): Schemas {
   const known = new Map<string, { until: number; contentType: Promise<ContentType> }>()
   return {
-    async get(sync, stack) {
-      const key = `${sync.installation_id}:${sync.branch}:${sync.content_type}`
+    async get(sync, stack, uid) {
+      const key = `${sync.installation_id}:${sync.branch}:${uid}`
       const have = known.get(key)
       if (have && have.until > Date.now()) return await have.contentType
-      const contentType = stack.contentType(sync.content_type)
+      const contentType = stack.contentType(uid)
       known.set(key, { until: Date.now() + schemaSeconds * 1000, contentType })
       try {
         return await contentType

@@ -39,7 +39,7 @@ export type AuditAction =
   | `sync.${'create' | 'pause' | 'resume'}`
   | `run.${'start' | 'cancel'}`
   | `plan.${'make' | 'apply' | 'allow_deletes' | 'discard'}`
-  | 'drift.start'
+  | `drift.${'start' | 'schedule'}`
   | `key.${'create' | 'revoke'}`
   | 'person.login'
   | `vault.${'rewrap' | 'compromise'}`

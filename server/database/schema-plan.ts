@@ -81,15 +81,13 @@ export interface DriftTable {
   cause: string
   /** 1 = what is missing or stale is written again. */
   repair: number
-  phase: 'list' | 'links' | 'extra'
-  checkpoint_json: string | null
   listed: number
   compared: number
   missing: number
   stale: number
   extra: number
   /** Compared by id alone, for want of a fingerprint. */
-  unknown: number
+  by_id: number
   repaired: number
   /** Where the extra ones wait for a person. */
   plan_id: string | null

@@ -169,7 +169,7 @@ async function recordJob(db: Db, deps: SyncJobDeps, memory: Memory, job: RecordJ
   if (!sync || sync.state === 'paused') return { cancel: 'the sync is paused or gone' }
   const key = destinationKey(entryUid, locale)
   try {
-    const lane = job.force ? 'people' : 'live'
+    const lane = job.lane ?? (job.force ? 'people' : 'live')
     const client = await deps.stackFor(sync.installation_id, { lane, actor: { kind: 'sync', id: sync.id }, signal: ctx.signal })
     const stack = client.with({ branch: sync.branch })
     const readAt = await databaseNow(db)
@@ -203,13 +203,14 @@ export async function openOutbound(
   memory: Memory,
   sync: SyncRow,
   stack: StackClient,
-  signal: AbortSignal
+  signal: AbortSignal,
+  touch: 'prepared' | 'as it is' = 'prepared'
 ): Promise<Outbound> {
   const mapping = mappingOf(sync)
   const shape = outboundShape(outboundOptions(sync).table, mapping)
   const opened = openConnection(db, deps, await getConnection(db, { installationId: sync.installation_id, id: sync.connection_id }))
   const prepared = `${sync.id}:${sync.revision}`
-  if (!memory.tables.has(prepared)) {
+  if (touch === 'prepared' && !memory.tables.has(prepared)) {
     await opened.prepare(shape, signal)
     memory.tables.add(prepared)
   }

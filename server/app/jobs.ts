@@ -8,6 +8,8 @@ import { watchId, watchOf } from '../installations/watch.ts'
 import type { JobKind } from '../jobs/job.ts'
 import { enqueue, enqueueMany } from '../jobs/queue.ts'
 import { schedule, unschedule } from '../jobs/scheduler.ts'
+import { planJobs } from '../sync/plan-jobs.ts'
+import { pruneRunsJob } from '../sync/run-log.ts'
 import { pauseSync } from '../sync/sync.ts'
 import { listSyncs } from '../sync/views.ts'
 import { syncJobs } from '../sync/work.ts'
@@ -22,6 +24,7 @@ export function allJobs(deps: Deps): JobKind[] {
   return [
     ...installationJobs(deps.db, deps),
     ...syncJobs({ ...deps, hintOf: record => latestHint(deps.db, record) }),
+    ...planJobs(deps),
     ...webhookJobs(deps),
     ...alertJobs(deps),
     ...vaultJobs(deps),
@@ -35,7 +38,8 @@ export async function scheduleHousekeeping({ db }: Deps): Promise<void> {
   const housekeeping = [
     { kind: sweepJob, cron: '*/5 * * * *' },
     { kind: anchorJob, cron: '*/15 * * * *' },
-    { kind: pruneKind, cron: '40 3 * * *' }
+    { kind: pruneKind, cron: '40 3 * * *' },
+    { kind: pruneRunsJob, cron: '20 4 * * *' }
   ]
   for (const { kind, cron } of housekeeping) {
     await schedule(db, { id: kind, organizationId: null, cron, timeZone: 'UTC', job: { kind, lane: 'backfill', payload: {} } })

@@ -38,6 +38,8 @@ export type AuditAction =
   | `recipient.${'add' | 'remove'}`
   | `sync.${'create' | 'pause' | 'resume'}`
   | `run.${'start' | 'cancel'}`
+  | `plan.${'make' | 'apply' | 'allow_deletes' | 'discard'}`
+  | `drift.${'start' | 'schedule'}`
   | `key.${'create' | 'revoke'}`
   | 'person.login'
   | `vault.${'rewrap' | 'compromise'}`

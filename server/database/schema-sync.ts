@@ -107,6 +107,12 @@ export interface RunTable {
   started_at: number | null
   finished_at: number | null
   created_at: number
+  /** The plan that it carries out; null = it plans page by page as it goes. */
+  plan_id: string | null
+  /** The stretch that its pace is measured over: since when, at how many records; and records a minute over the last one. */
+  pace_at: number | null
+  pace_done: number | null
+  pace: number | null
 }
 
 /**

@@ -5,6 +5,7 @@
 //   id       'ins_…', 'run_…': prefix + time-ordered random text (database/id.ts), so keyset paging by id is paging by age
 // Every row that belongs to a tenant carries organization_id, the tenant wall, even where a join could tell.
 import type { Generated, Insertable, Selectable } from 'kysely'
+import type { DriftTable, PlanItemTable, PlanTable, RunRecordTable, StagedKeyTable } from './schema-plan.ts'
 import type { ConnectionTable, ContentWebhookTable, DeliveryTable, IntentTable, LinkTable, RunTable, SyncTable } from './schema-sync.ts'
 
 export interface Schema {
@@ -34,6 +35,11 @@ export interface Schema {
   run: RunTable
   link: LinkTable
   intent: IntentTable
+  plan: PlanTable
+  plan_item: PlanItemTable
+  run_record: RunRecordTable
+  drift: DriftTable
+  staged_key: StagedKeyTable
 }
 
 /** A tenant: one Contentstack organization in one region. `unclaimed` until the operator lists it; unclaimed ones stay idle. */

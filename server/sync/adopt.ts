@@ -14,6 +14,7 @@ import { assertActive, getInstallation, type Installation, objectOf } from '../i
 import { cancelJobs } from '../jobs/queue.ts'
 import { regroup } from '../jobs/scheduler.ts'
 import type { Vault } from '../vault/vault.ts'
+import { driftScheduleId } from './drift.ts'
 import { lockInstallation } from './lock.ts'
 
 export interface PredecessorView {
@@ -239,7 +240,7 @@ async function takeOver(db: Db, { vault }: { vault: Vault }, pair: Pair, actor: 
 async function takeOverSyncs(trx: Db, installation: Installation, old: Installation): Promise<void> {
   const syncs = await trx.selectFrom('sync').select('id').where('installation_id', '=', old.id).execute()
   const ids = syncs.map(({ id }) => id)
-  await regroup(trx, ids, installation.id)
+  await regroup(trx, [...ids, ...ids.map(driftScheduleId)], installation.id)
   await trx
     .updateTable('intent')
     .set({ installation_id: installation.id })

@@ -5,12 +5,15 @@ import { databaseNow } from '../database/clock.ts'
 import type { Db } from '../database/database.ts'
 import type { ContentType, Entry } from '../contentstack/stack.ts'
 import { AppError, isAppError } from '../errors.ts'
+import { brake, deletesOf } from './brake.ts'
 import { hashVersion } from './canonical.ts'
 import type { OpenConnection } from './connections.ts'
 import { claimLinks, findLinks, type LinkRow, releaseClaim, type Settlement, settleLinks } from './links.ts'
 import type { Mapping } from './mapping.ts'
 import { destinationKey, entryValues } from './outward.ts'
 import { planOutbound } from './plan.ts'
+import { type NewItem, parkDeletes } from './plans.ts'
+import { type Recorded, recordOutcomes } from './run-log.ts'
 import type { OutboundOptions, SyncRow } from './sync.ts'
 
 /** One outbound sync, opened for work. */
@@ -31,6 +34,8 @@ export interface Current {
   entryUid: string
   /** Over all that its row is made of; null: no row of it is to stand (source.ts says when). */
   hash: string | null
+  /** Of the entry, as its row is to carry it; 0 without a row. */
+  version: number
   /** What the row is made of. Asked only for a row that is written; AppError invalid stops this record alone. */
   entry(): Promise<Entry>
 }
@@ -40,6 +45,8 @@ export interface Carried {
   deleted: string[]
   skipped: string[]
   failed: { entryUid: string; error: string; retryAfterSeconds?: number }[]
+  /** Deletes that wait for a person: more than the brake lets through. */
+  parked: string[]
   /** Somebody else holds them, or has written them since they were read. */
   busy: string[]
 }
@@ -54,6 +61,8 @@ interface Why {
   /** Database time before the entries were read. */
   readAt: number
   force?: boolean
+  /** A person allowed the deletes: the brake does not ask again, nor count them. */
+  approved?: boolean
 }
 
 /**
@@ -69,14 +78,14 @@ export async function carry(
   keep: (trx: Db, carried: Carried) => Promise<void>
 ): Promise<Carried> {
   const { sync, mapping } = outbound
-  const carried: Carried = { written: [], deleted: [], skipped: [], failed: [], busy: [] }
+  const carried: Carried = { written: [], deleted: [], skipped: [], failed: [], parked: [], busy: [] }
   const links = await findLinks(
     db,
     sync,
     locale,
     records.map(record => destinationKey(record.entryUid, locale))
   )
-  const changed: Changed[] = []
+  let changed: Changed[] = []
   for (const record of records) {
     const key = destinationKey(record.entryUid, locale)
     const link = links.get(key)
@@ -87,8 +96,15 @@ export async function carry(
     else if (link && link.synced_at >= why.readAt) carried.busy.push(record.entryUid)
     else changed.push({ entryUid, hash, key, link, step, entry: step === 'write' ? record.entry : null })
   }
+  const parked = why.approved ? [] : await overBrake(db, sync, changed)
+  carried.parked = parked.map(record => record.entryUid)
+  const park = (trx: Db) => parkDeletes(trx, sync, why, parked.map(inPlan))
+  if (parked.length > 0) changed = changed.filter(record => !parked.includes(record))
   if (changed.length === 0) {
-    await db.transaction().execute(trx => keep(trx, carried))
+    await db.transaction().execute(async trx => {
+      await park(trx)
+      await keep(trx, carried)
+    })
     return carried
   }
 
@@ -137,6 +153,8 @@ export async function carry(
       const kept = await settleLinks(trx, sync, claim.token, settlements)
       if (kept < settlements.length)
         throw new AppError('upstream', 'The claim on some records ran out while they were written; they are looked at again.')
+      await recordOutcomes(trx, sync, { runId: why.runId, cause: why.cause, approved: why.approved }, settlements.map(recorded))
+      await park(trx)
       await keep(trx, carried)
     })
     if (carried.busy.length > 0) await releaseClaim(db, sync, claim.token)
@@ -144,6 +162,16 @@ export async function carry(
   } catch (error) {
     await releaseClaim(db, sync, claim.token)
     throw error
+  }
+
+  function recorded({ external_id: key, entry_uid: entryUid, status, error }: Settlement): Recorded {
+    const known = links.get(key)
+    const wrote = known && known.status !== 'deleted' && known.synced_at > 0 ? 'updated' : 'created'
+    return { key, entryUid, locale, outcome: status === 'synced' ? wrote : status, why: error }
+  }
+
+  function inPlan({ key, entryUid, link }: Changed): NewItem {
+    return { key, locale, entryUid, step: 'delete', expectedVersion: link?.version ?? null, sourceHash: '', diff: null }
   }
 
   function settlementOf(record: Changed, outcome: Outcome | undefined, at: number): Settlement {
@@ -211,4 +239,11 @@ async function entriesOf(changed: readonly Changed[]): Promise<Map<string, Entry
   }
   await Promise.all(Array.from({ length: readsAtOnce }, read))
   return found
+}
+
+/** The deletes among these that the brake stops: all of them or none, since which of them would go is no better than chance. */
+async function overBrake<T extends { step: 'write' | 'delete' }>(db: Db, sync: SyncRow, records: readonly T[]): Promise<T[]> {
+  const deletes = records.filter(record => record.step === 'delete')
+  if (deletes.length === 0) return []
+  return brake(await deletesOf(db, sync, deletes.length)) === null ? [] : deletes
 }

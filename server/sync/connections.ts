@@ -40,6 +40,7 @@ export interface OpenConnection {
     signal: AbortSignal
   ): ReturnType<NonNullable<Connector['push']>>
   pull(source: Shape, since: unknown, signal: AbortSignal): ReturnType<NonNullable<Connector['pull']>>
+  list(shape: Shape, signal: AbortSignal): ReturnType<NonNullable<Connector['list']>>
 }
 
 /** Checks, then seals and keeps. AppError invalid (fields), or what the check says: unauthorized, upstream, forbidden. */
@@ -202,16 +203,11 @@ export function openConnection(db: Db, deps: ConnectionDeps, row: Row<'connectio
     },
     async *pull(source, since, signal) {
       if (!connector.pull) throw lacking('be read from')
-      const pages = connector.pull(source, since, settings, context(signal))[Symbol.asyncIterator]()
-      try {
-        for (;;) {
-          const { value, done } = await ownRefusal(pages.next())
-          if (done) return
-          yield value
-        }
-      } finally {
-        await pages.return?.()
-      }
+      yield* ownRefusals(connector.pull(source, since, settings, context(signal)))
+    },
+    async *list(shape, signal) {
+      if (!connector.list) throw lacking('list what it holds')
+      yield* ownRefusals(connector.list(shape, settings, context(signal)))
     }
   }
 }
@@ -252,6 +248,19 @@ export async function ownRefusal<T>(answer: Promise<T>): Promise<T> {
   } catch (error) {
     if (!isAppError(error, 'unauthorized')) throw error
     throw new AppError('forbidden', error.message, { cause: error, ...(error.remedy ? { remedy: error.remedy } : {}) })
+  }
+}
+
+async function* ownRefusals<T>(items: AsyncIterable<T>): AsyncGenerator<T> {
+  const iterator = items[Symbol.asyncIterator]()
+  try {
+    for (;;) {
+      const { value, done } = await ownRefusal(iterator.next())
+      if (done) return
+      yield value
+    }
+  } finally {
+    await iterator.return?.()
   }
 }
 

@@ -10,6 +10,7 @@ import type { Db } from '../database/database.ts'
 import type { Row } from '../database/schema.ts'
 import { AppError, isAppError } from '../errors.ts'
 import type { OpenConnection } from './connections.ts'
+import { conflictOf, recordInbound, type Written } from './inbound-log.ts'
 import { dropIntent, intend, openIntents, withdrawIntent } from './intents.ts'
 import { type EntryFields, holds, projectionHash, recordFields, recordHash } from './inward.ts'
 import { findLinks, keepLink, type LinkRow, markSeen } from './links.ts'
@@ -32,6 +33,8 @@ export interface Inbound {
   settleSeconds: number
   /** The last try of the job: a record that Contentstack answers with errors of its own then stands aside. */
   lastTry: boolean
+  /** A plan is carried out: only what it holds is written. */
+  plan?: Chooser
 }
 
 interface Work extends Inbound {
@@ -55,7 +58,8 @@ export async function runInbound(db: Db, inbound: Inbound, run: RunRow, until: n
     fields: mapping.map(row => ({ name: row.from, type: row.type })),
     ...(cursorColumn ? { cursor: cursorColumn } : {})
   }
-  const since: unknown = JSON.parse(run.checkpoint_json ?? (cursorColumn ? await lastCheckpoint(db, sync) : null) ?? 'null')
+  const beginning = inbound.plan ? inbound.plan.from : cursorColumn ? await lastCheckpoint(db, sync) : null
+  const since: unknown = JSON.parse(run.checkpoint_json ?? beginning ?? 'null')
   for await (const page of connection.pull(source, since, signal)) {
     const finished = await writePage(db, work, page.records, until)
     if (!finished) return 'slice'
@@ -68,16 +72,46 @@ export async function runInbound(db: Db, inbound: Inbound, run: RunRow, until: n
 }
 
 /** A cursor goes on where the last run that ended left it. */
-async function lastCheckpoint(db: Db, sync: SyncRow): Promise<string | null> {
+export async function lastCheckpoint(db: Db, sync: SyncRow): Promise<string | null> {
   const last = await db
     .selectFrom('run')
     .select('checkpoint_json')
     .where('sync_id', '=', sync.id)
     .where('status', 'in', ['success', 'partial'])
     .where('checkpoint_json', 'is not', null)
+    // A plan's run has passed by what was not in the plan.
+    .where('plan_id', 'is', null)
     .orderBy('id', 'desc')
     .executeTakeFirst()
   return last?.checkpoint_json ?? null
+}
+
+export interface Todo {
+  record: SourceRecord
+  hash: string
+  link: LinkRow | undefined
+}
+
+/** Of a plan that is carried out: what of a page it holds. */
+export interface Chooser {
+  /** The checkpoint that the plan was read from, as JSON. */
+  from: string | null
+  /** Of these the ones that the plan holds and that have not moved, with the entries as they stand now by key. */
+  choose(todo: readonly Todo[]): Promise<{ todo: Todo[]; entries: Map<string, Entry> }>
+}
+
+/** Part by part, so that what is written was looked at within 10 s before: at ten writes a second a whole page takes longer. */
+async function inChosenParts(
+  chooser: Chooser,
+  todo: readonly Todo[],
+  until: number,
+  write: (part: { todo: Todo[]; entries: Map<string, Entry> }) => Promise<boolean>
+): Promise<boolean> {
+  for (let from = 0; from < todo.length; from += keysPerLookup) {
+    if (Date.now() > until) return false
+    if (!(await write(await chooser.choose(todo.slice(from, from + keysPerLookup))))) return false
+  }
+  return true
 }
 
 /** False when time ran out: what is done is done, the page is read again. */
@@ -89,7 +123,7 @@ async function writePage(db: Db, work: Work, records: readonly SourceRecord[], u
     locale,
     records.map(record => record.key)
   )
-  const todo: { record: SourceRecord; hash: string; link: LinkRow | undefined }[] = []
+  const todo: Todo[] = []
   const skipped: string[] = []
   const twice = new Set<string>()
   const met = new Set<string>()
@@ -103,16 +137,28 @@ async function writePage(db: Db, work: Work, records: readonly SourceRecord[], u
     if (planInbound(hash, link, sync.revision) === 'skip') skipped.push(record.key)
     else todo.push({ record, hash, link })
   }
+  if (work.plan) return await inChosenParts(work.plan, todo, until, part => writeEach(db, work, part.todo, twice, until, part.entries))
   if (skipped.length > 0) {
     await db.transaction().execute(async trx => {
       await markSeen(trx, sync, locale, skipped, run.id)
       await advanceRun(trx, run, { ...noCounters(), read: skipped.length, skipped: skipped.length })
     })
   }
+  return await writeEach(db, work, todo, twice, until)
+}
+
+async function writeEach(
+  db: Db,
+  work: Work,
+  todo: readonly Todo[],
+  twice: ReadonlySet<string>,
+  until: number,
+  entries: ReadonlyMap<string, Entry> = new Map()
+): Promise<boolean> {
   const intents = await openIntents(
     db,
-    sync,
-    locale,
+    work.sync,
+    work.locale,
     todo.map(({ record }) => record.key)
   )
   await settled(work, [...intents.values()])
@@ -123,12 +169,10 @@ async function writePage(db: Db, work: Work, records: readonly SourceRecord[], u
   return await eachAtOnce(todo, until, work.signal, async ({ record, hash, link }) => {
     const outcome = twice.has(record.key)
       ? { error: `Two records of the source share the key "${record.key}".` }
-      : await writeRecord(db, work, record, hash, link, await known(record.key), intents.get(record.key))
+      : await writeRecord(db, work, record, hash, link, entries.get(record.key) ?? (await known(record.key)), intents.get(record.key))
     await keep(db, work, record, hash, link, outcome)
   })
 }
-
-type Written = { entry: Entry; fields: EntryFields; wrote: boolean; conflict?: string } | { error: string }
 
 async function writeRecord(
   db: Db,
@@ -151,7 +195,7 @@ async function writeRecord(
       const expected = entry?._version ?? link?.version ?? null
       await intend(db, sync, { locale, key: record.key, entryUid: uid, hash, expected })
       const updated = await update(work, uid, fields)
-      if (updated) return { entry: updated, fields, wrote: true, ...conflictOf(updated, expected) }
+      if (updated) return { entry: updated, fields, wrote: true, ...(await conflictOf(work, updated, fields, expected)) }
       // Deleted in the CMS: the record is still there, so it becomes an entry again.
     }
     const intentId = await intend(db, sync, { locale, key: record.key, entryUid: null, hash, expected: null })
@@ -226,14 +270,9 @@ async function keep(db: Db, work: Work, record: SourceRecord, hash: string, link
       wrote: !failed
     })
     await dropIntent(trx, sync, { locale, key: record.key })
+    await recordInbound(trx, sync, run, locale, record.key, link, outcome)
     await advanceRun(trx, run, counters)
   })
-}
-
-/** No optimistic concurrency at Contentstack: what happened in between shows in the version that comes back. */
-function conflictOf(entry: Entry, expected: number | null): { conflict?: string } {
-  if (expected === null || expected === 0 || entry._version === expected + 1) return {}
-  return { conflict: `Version ${entry._version - 1} in Contentstack was made by somebody else; this sync wrote over its mapped fields.` }
 }
 
 /**

@@ -5,12 +5,13 @@ import { databaseNow } from '../database/clock.ts'
 import type { Db } from '../database/database.ts'
 import type { StackClient } from '../contentstack/stack.ts'
 import { enqueueRecords } from './record-jobs.ts'
+import { brake, deletesOf, linkedRecords } from './brake.ts'
 import { carry, type Carried, type Current, type Outbound } from './carry.ts'
-import { findLinks, markSeen } from './links.ts'
+import { type LinkRow, findLinks, markSeen } from './links.ts'
 import type { ListedPage } from './listing.ts'
 import { destinationKey } from './outward.ts'
-import { deletesAllowed } from './plan.ts'
-import { advanceRun, type Counters, noCounters, type RunRow } from './runs.ts'
+import { asksPerson, type NewItem, parkDeletes, waitingDeletes } from './plans.ts'
+import { advanceRun, type Counters, findRun, noCounters, type RunRow } from './runs.ts'
 import { type CurrentPage, listCurrent, listVersions, readCurrent } from './source.ts'
 import { localesOf, type SyncRow } from './sync.ts'
 
@@ -28,6 +29,8 @@ interface Checkpoint {
 
 /** How far the CMS's clock may be off, and a webhook late. */
 const overlapMilliseconds = 5 * 60_000
+/** Put into a plan in one transaction. */
+const rowsAtOnce = 1_000
 
 /**
  * 'slice' when `until` has passed: there is more to do, from the checkpoint. A text: done, but something needs a person.
@@ -110,7 +113,7 @@ async function keepPage(
       trx,
       sync,
       locale,
-      [...carried.skipped, ...carried.busy].map(uid => destinationKey(uid, locale)),
+      [...carried.skipped, ...carried.busy, ...carried.parked].map(uid => destinationKey(uid, locale)),
       run.id
     )
     // A live job is at these: it may have begun before our read, so it looks again once it is done.
@@ -154,17 +157,19 @@ async function removeVanished(db: Db, outbound: Outbound, stack: StackClient, ru
     .where('branch', '=', sync.branch)
     .where('status', '!=', 'deleted')
   const vanished = await ofSync
-    .select(['entry_uid', 'locale'])
+    .select(['external_id', 'entry_uid', 'locale', 'version'])
     .where(eb => eb.or([eb('last_run_id', 'is', null), eb('last_run_id', '!=', run.id)]))
     // Written by a live job since the run began: no listing could have met it.
     .where('synced_at', '<', run.started_at ?? run.created_at)
     .execute()
-  if (vanished.length === 0) return 'done'
-  const linked = (await ofSync.select(eb => eb.fn.countAll<number>().as('count')).executeTakeFirst())?.count ?? 0
-  if (vanished.length > deletesAllowed(linked)) {
-    return {
-      needsPerson: `${vanished.length} of ${linked} rows have no entry any more, which is more than a run removes by itself. They were left as they are: check that the content type and its locales are still right.`
+  const listed = (await findRun(db, run.id))?.read ?? 0
+  const asked = brake({ ...(await deletesOf(db, sync, vanished.length)), linked: await linkedRecords(db, sync), listed })
+  if (asked !== null) {
+    for (let from = 0; from < vanished.length; from += rowsAtOnce) {
+      const part = vanished.slice(from, from + rowsAtOnce)
+      await db.transaction().execute(trx => parkDeletes(trx, sync, { runId: run.id, cause: `run ${run.id}` }, part.map(inPlan), asked))
     }
+    return await waiting(db, sync, asked)
   }
   for (const { entry_uid: entryUid, locale } of vanished) {
     const readAt = await databaseNow(db)
@@ -180,14 +185,25 @@ async function removeVanished(db: Db, outbound: Outbound, stack: StackClient, ru
       await advanceRun(trx, run, { ...countersOf(0, carried), skipped: 0 })
     })
   }
-  return 'done'
+  return await waiting(db, sync, 'Some rows have no entry any more.')
+}
+
+/** Deletes that wait for a person keep a run from being a success, whoever met them. */
+async function waiting(db: Db, sync: SyncRow, said: string): Promise<'done' | { needsPerson: string }> {
+  const plan = await waitingDeletes(db, sync)
+  return plan ? { needsPerson: asksPerson(plan, said) } : 'done'
+}
+
+function inPlan(row: Pick<LinkRow, 'external_id' | 'entry_uid' | 'locale' | 'version'>): NewItem {
+  const { external_id: key, entry_uid: entryUid, locale, version } = row
+  return { key, locale, entryUid, step: 'delete', expectedVersion: version, sourceHash: '', diff: null }
 }
 
 function countersOf(read: number, carried: Carried): Counters {
   return {
     read,
     written: carried.written.length,
-    skipped: carried.skipped.length + carried.busy.length,
+    skipped: carried.skipped.length + carried.busy.length + carried.parked.length,
     failed: carried.failed.length,
     deleted: carried.deleted.length
   }

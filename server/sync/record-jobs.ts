@@ -18,6 +18,8 @@ export interface RecordJob {
   cause: string
   /** Write even what is unchanged. */
   force?: boolean
+  /** Where its requests to the stack queue; people's for what is forced, else live. */
+  lane?: 'backfill'
 }
 
 /** Jobs of one entry go in order: (link set, record). */
@@ -117,7 +119,14 @@ function recordJob(sync: SyncRow, { entryUid, locale }: { entryUid: string; loca
   return {
     kind: recordJobKind,
     lane: how.lane,
-    payload: { syncId: sync.id, entryUid, locale, cause: how.cause, ...(how.force ? { force: true } : {}) } satisfies RecordJob,
+    payload: {
+      syncId: sync.id,
+      entryUid,
+      locale,
+      cause: how.cause,
+      ...(how.force ? { force: true } : {}),
+      ...(how.force && how.lane === 'backfill' ? { lane: 'backfill' as const } : {})
+    } satisfies RecordJob,
     key: recordKey(sync, entryUid),
     group: sync.installation_id,
     maxAttempts: recordAttempts,

@@ -5,6 +5,7 @@
 //   queued -> running -> success | partial (records stand aside) | failed (the whole could not go on)
 //   queued, running -> paused      with its sync; -> queued again from the beginning when the sync is resumed
 //   queued, running -> cancelled   by a person
+import { sql } from 'kysely'
 import { type Actor, appendAudit } from '../audit/audit.ts'
 import type { Db } from '../database/database.ts'
 import { newId } from '../database/id.ts'
@@ -36,10 +37,12 @@ interface RunStart {
   sync: Pick<Row<'sync'>, 'id' | 'organization_id' | 'installation_id' | 'state' | 'name'>
   cause: RunRow['cause']
   causedBy: string
+  /** What it is to carry out; without one it plans page by page as it goes. */
+  plan?: { id: string; items: number }
 }
 
-/** The run under way where there is one: a sync runs once at a time. AppError conflict for a paused sync. */
-export async function startRun(trx: Db, { sync, cause, causedBy }: RunStart): Promise<RunRow> {
+/** The run under way where there is one: a sync runs once at a time. AppError conflict for a paused sync, and for a plan then. */
+export async function startRun(trx: Db, { sync, cause, causedBy, plan }: RunStart): Promise<RunRow> {
   if (sync.state === 'paused') throw new AppError('conflict', `${sync.name} is paused.`, { remedy: 'Resume it first.' })
   // Two starts at once meet at this row.
   await trx.updateTable('sync').set({ updated_at: Date.now() }).where('id', '=', sync.id).execute()
@@ -50,6 +53,8 @@ export async function startRun(trx: Db, { sync, cause, causedBy }: RunStart): Pr
     .where('status', 'in', ['queued', 'running'])
     .orderBy('id', 'desc')
     .executeTakeFirst()
+  if (under && plan)
+    throw new AppError('conflict', `A run of ${sync.name} is under way.`, { remedy: 'Apply the plan once it has ended, or cancel it.' })
   if (under) return under
   const run: RunRow = {
     id: newId('run'),
@@ -60,7 +65,11 @@ export async function startRun(trx: Db, { sync, cause, causedBy }: RunStart): Pr
     caused_by: causedBy,
     status: 'queued',
     checkpoint_json: null,
-    total: null,
+    total: plan?.items ?? null,
+    plan_id: plan?.id ?? null,
+    pace_at: null,
+    pace_done: null,
+    pace: null,
     ...noCounters(),
     error: null,
     started_at: null,
@@ -98,7 +107,12 @@ export async function startRunBy(
 export async function restartRun(trx: Db, run: RunRow): Promise<void> {
   await trx
     .updateTable('run')
-    .set({ status: 'queued', checkpoint_json: null, ...noCounters(), started_at: null, error: null })
+    .set({
+      status: 'queued',
+      error: null,
+      // A plan's items know for themselves which are done.
+      ...(run.plan_id === null ? { checkpoint_json: null, ...noCounters(), started_at: null } : {})
+    })
     .where('id', '=', run.id)
     .where('status', '=', 'paused')
     .execute()
@@ -121,6 +135,7 @@ export async function cancelRun(
       .where('status', 'in', ['queued', 'running', 'paused'])
       .executeTakeFirst()
     if (done.numUpdatedRows === 0n) return run
+    await endPlan(trx, run.id)
     await cancelJobs(trx, { key: runKey(run.sync_id) })
     await appendAudit(trx, deps.vault, {
       organizationId: run.organization_id,
@@ -164,9 +179,11 @@ export async function advanceRun(
   counters: Counters,
   to?: { checkpoint: string | null; total?: number | null }
 ): Promise<void> {
+  const now = Date.now()
   let query = trx
     .updateTable('run')
     .set(eb => ({
+      ...paceOf(now, counters.read),
       read: eb('read', '+', counters.read),
       written: eb('written', '+', counters.written),
       skipped: eb('skipped', '+', counters.skipped),
@@ -182,6 +199,19 @@ export async function advanceRun(
   const { numUpdatedRows } = await query.executeTakeFirst()
   if (numUpdatedRows === 0n) throw new RunMoved(`run ${run.id} has moved`)
 }
+
+/** Records a minute over stretches of at least 15 s: what a run does now, not what it did on average. */
+function paceOf(now: number, read: number) {
+  const over = sql<boolean>`${sql.lit(now)} - "pace_at" >= ${sql.lit(paceMilliseconds)}`
+  const done = sql<number>`"read" + ${sql.lit(read)}`
+  return {
+    pace_at: sql<number>`case when "pace_at" is null or ${over} then ${sql.lit(now)} else "pace_at" end`,
+    pace_done: sql<number>`case when "pace_at" is null or ${over} then ${done} else "pace_done" end`,
+    pace: sql<number | null>`case when ${over} then (${done} - "pace_done") * 60000 / (${sql.lit(now)} - "pace_at") else "pace" end`
+  }
+}
+
+const paceMilliseconds = 15_000
 
 /** success or partial by its counters; failed when `error` says why. */
 export async function finishRun(db: Db, id: string, error: string | null, outcome?: 'partial' | 'failed'): Promise<void> {
@@ -203,6 +233,12 @@ export async function finishRun(db: Db, id: string, error: string | null, outcom
     .where('id', '=', id)
     .where('status', 'in', ['queued', 'running'])
     .execute()
+  await endPlan(db, id)
+}
+
+/** A plan is applied once, whatever became of its run. */
+async function endPlan(db: Db, runId: string): Promise<void> {
+  await db.updateTable('plan').set({ status: 'applied' }).where('run_id', '=', runId).where('status', '=', 'applying').execute()
 }
 
 /** Shown beside a run that will be tried again. */

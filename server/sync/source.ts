@@ -50,8 +50,27 @@ export async function currentOfRead(
   entry: Entry | null
 ): Promise<Current> {
   const { sync, options } = outbound
-  if (!entry || (options.filter && !(await isFound(stack, sync.content_type, options.filter, entry, locale)))) return absent(entryUid)
+  if (!entry || (options.filter && !(await isFound(stack, sync.content_type, options.filter, entry, locale)))) return noRow(entryUid)
   return currentOf(outbound, stack, locale, entry)
+}
+
+/** Of at most 100 entries those that have a row, by uid. */
+export async function readCurrents(
+  outbound: Outbound,
+  stack: StackClient,
+  entryUids: readonly string[],
+  locale: string
+): Promise<Map<string, Current>> {
+  const { sync, options } = outbound
+  if (entryUids.length === 0) return new Map()
+  const { entries } = await stack.entriesPage(sync.content_type, {
+    locale,
+    query: both(options.filter ?? {}, { uid: { $in: [...entryUids] } }),
+    limit: 100,
+    includePublishDetails: options.source === 'published'
+  })
+  const records = entries.map(entry => currentOf(outbound, stack, locale, entry))
+  return new Map(records.filter(({ hash }) => hash !== null).map(record => [record.entryUid, record]))
 }
 
 /**
@@ -85,20 +104,22 @@ function currentOf(outbound: Outbound, stack: StackClient, locale: string, entry
   const { sync, mapping, options } = outbound
   if (options.source === 'draft') {
     // Where the locale has no version of its own, its fallback answers.
-    if (entry.locale !== locale) return absent(entry.uid)
-    return { entryUid: entry.uid, hash: entryHash(entry, mapping), entry: () => Promise.resolve(entry) }
+    if (entry.locale !== locale) return noRow(entry.uid)
+    return { entryUid: entry.uid, hash: entryHash(entry, mapping), version: entry._version, entry: () => Promise.resolve(entry) }
   }
   const published = publishedIn(entry, options.environment?.uid ?? '', locale)
-  if (!published) return absent(entry.uid)
+  if (!published) return noRow(entry.uid)
   return {
     entryUid: entry.uid,
     hash: publishedHash(entry.uid, locale, published),
+    version: published.version,
     entry: () => readPublished(stack, sync.content_type, entry, locale, published)
   }
 }
 
-function absent(entryUid: string): Current {
-  return { entryUid, hash: null, entry: () => Promise.reject(new AppError('internal', `${entryUid} has no row`)) }
+/** Nothing of this entry is to stand at the destination. */
+export function noRow(entryUid: string): Current {
+  return { entryUid, hash: null, version: 0, entry: () => Promise.reject(new AppError('internal', `${entryUid} has no row`)) }
 }
 
 /** The platform judges its own operators. AppError upstream while its answer is about another version than the one read. */

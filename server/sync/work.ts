@@ -11,10 +11,11 @@ import { isAppError } from '../errors.ts'
 import { installationById } from '../installations/installation.ts'
 import type { JobContext, JobKind, JobResult } from '../jobs/job.ts'
 import { holdOf } from '../jobs/queue.ts'
+import { applyOutbound, chooserOf, planOfRun, skipRest } from './apply.ts'
 import { carry, type Outbound } from './carry.ts'
 import { getConnection, openConnection, words } from './connections.ts'
 import { type Hint, readAgainIn } from './hint.ts'
-import { runInbound } from './inbound.ts'
+import { type Inbound, runInbound } from './inbound.ts'
 import { clearTrouble, noteTrouble } from './links.ts'
 import { requireExternalIdField } from './mapping.ts'
 import { runOutbound } from './outbound.ts'
@@ -82,7 +83,7 @@ export function syncJobs(deps: SyncJobDeps): JobKind[] {
   return kinds
 }
 
-interface Memory {
+export interface Memory {
   schemas: Schemas
   /** Tables that this process has prepared: sync id and revision. */
   tables: Set<string>
@@ -132,13 +133,28 @@ async function turn(
     signal: ctx.signal
   })
   const stack = client.with({ branch: sync.branch })
-  if (sync.direction === 'outbound')
-    return await runOutbound(db, await openOutbound(db, deps, memory, sync, stack, ctx.signal), stack, run, until)
+  const plan = await planOfRun(db, sync, run)
+  if (run.plan_id !== null && !plan) {
+    await skipRest(db, sync, run)
+    return { needsPerson: 'The sync was changed since this was planned. Make a new plan.' }
+  }
+  if (sync.direction === 'outbound') {
+    const outbound = await openOutbound(db, deps, memory, sync, stack, ctx.signal)
+    return plan ? await applyOutbound(db, outbound, stack, run, plan, until) : await runOutbound(db, outbound, stack, run, until)
+  }
+  const inbound = await openInbound(db, deps, sync, stack, ctx)
+  if (!plan) return await runInbound(db, inbound, run, until)
+  const outcome = await runInbound(db, { ...inbound, plan: chooserOf(db, inbound, run, plan) }, run, until)
+  if (outcome === 'done') await skipRest(db, sync, run, 'It was written since it was planned, or is gone from its source.')
+  return outcome
+}
+
+export async function openInbound(db: Db, deps: SyncJobDeps, sync: SyncRow, stack: StackClient, ctx: JobContext): Promise<Inbound> {
   const contentType = await stack.contentType(sync.content_type)
   requireExternalIdField(contentType, inboundOptions(sync).externalIdField)
   const installation = await installationById(db, sync.installation_id)
   const connection = openConnection(db, deps, await getConnection(db, { installationId: sync.installation_id, id: sync.connection_id }))
-  const inbound = {
+  return {
     sync,
     mapping: mappingOf(sync),
     contentType,
@@ -149,7 +165,6 @@ async function turn(
     settleSeconds: deps.settleSeconds ?? 30,
     lastTry: ctx.attempt >= runAttempts - 1
   }
-  return await runInbound(db, inbound, run, until)
 }
 
 async function recordJob(db: Db, deps: SyncJobDeps, memory: Memory, job: RecordJob, ctx: JobContext): Promise<JobResult> {
@@ -158,7 +173,7 @@ async function recordJob(db: Db, deps: SyncJobDeps, memory: Memory, job: RecordJ
   if (!sync || sync.state === 'paused') return { cancel: 'the sync is paused or gone' }
   const key = destinationKey(entryUid, locale)
   try {
-    const lane = job.force ? 'people' : 'live'
+    const lane = job.lane ?? (job.force ? 'people' : 'live')
     const client = await deps.stackFor(sync.installation_id, { lane, actor: { kind: 'sync', id: sync.id }, signal: ctx.signal })
     const stack = client.with({ branch: sync.branch })
     const outbound = await openOutbound(db, deps, memory, sync, stack, ctx.signal)
@@ -170,6 +185,7 @@ async function recordJob(db: Db, deps: SyncJobDeps, memory: Memory, job: RecordJ
     const record = await currentOfRead(outbound, stack, entryUid, locale, entry)
     const why = { cause: job.cause, claimant: `job ${ctx.jobId}`, runId: null, readAt, force: job.force === true }
     const carried = await carry(db, outbound, locale, [record], why, () => Promise.resolve())
+    if (carried.parked.length > 0) return { cancel: 'its deletion waits for a person' }
     if (carried.busy.length > 0) return { snoozeSeconds: 0.5, reason: 'a run is writing this record' }
     if (carried.skipped.length > 0) await clearTrouble(db, sync, locale, key)
     const later = carried.failed[0]?.retryAfterSeconds
@@ -183,25 +199,26 @@ async function recordJob(db: Db, deps: SyncJobDeps, memory: Memory, job: RecordJ
 }
 
 /** Under a hold the job waits for its release, and is due the moment that comes; a refusal that held nothing is asked again. */
-async function untilTokenWorks(db: Db, sync: SyncRow, error: Error): Promise<JobResult> {
+export async function untilTokenWorks(db: Db, sync: SyncRow, error: Error): Promise<JobResult> {
   const held = await holdOf(db, sync.installation_id)
   return { snoozeSeconds: held ? 0 : 15, reason: error.message }
 }
 
-async function openOutbound(
+export async function openOutbound(
   db: Db,
   deps: SyncJobDeps,
   memory: Memory,
   sync: SyncRow,
   stack: StackClient,
-  signal: AbortSignal
+  signal: AbortSignal,
+  touch: 'prepared' | 'as it is' = 'prepared'
 ): Promise<Outbound> {
   const mapping = mappingOf(sync)
   const options = outboundOptions(sync)
   const shape = outboundShape(options.table, mapping)
   const opened = openConnection(db, deps, await getConnection(db, { installationId: sync.installation_id, id: sync.connection_id }))
   const prepared = `${sync.id}:${sync.revision}`
-  if (!memory.tables.has(prepared)) {
+  if (touch === 'prepared' && !memory.tables.has(prepared)) {
     await opened.prepare(shape, signal)
     memory.tables.add(prepared)
   }
@@ -239,7 +256,7 @@ interface Schemas {
   get(sync: SyncRow, stack: StackClient, uid: string): Promise<ContentType>
 }
 
-function createSchemas(): Schemas {
+export function createSchemas(): Schemas {
   const known = new Map<string, { until: number; contentType: Promise<ContentType> }>()
   return {
     async get(sync, stack, uid) {

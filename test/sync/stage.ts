@@ -18,6 +18,7 @@ import { createSyncs, type SyncInput } from '../../server/sync/create.ts'
 import { createGuard } from '../../server/sync/guard.ts'
 import type { RunRow } from '../../server/sync/runs.ts'
 import type { SyncRow } from '../../server/sync/sync.ts'
+import { planJobs } from '../../server/sync/plan-jobs.ts'
 import { type SyncJobDeps, syncJobs } from '../../server/sync/work.ts'
 import { type Connected, connectBlog, credentialDeps } from '../support/connected.ts'
 import { ask, logIn, type Reply, startSandbox } from '../support/sandbox.ts'
@@ -86,7 +87,7 @@ export async function openStage(database: Database, options: SandboxOptions = {}
     worker(workerOptions = {}, given = {}) {
       const worker = createWorker({
         database,
-        kinds: syncJobs({ ...deps, ...given }),
+        kinds: [...syncJobs({ ...deps, ...given }), ...planJobs({ ...deps, ...given })],
         concurrency: 4,
         log: silentLog,
         graceSeconds: 0,

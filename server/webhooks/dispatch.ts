@@ -7,7 +7,7 @@ import { findWrite } from '../installations/ledger.ts'
 import type { JobKind } from '../jobs/job.ts'
 import { type ChangedRecord, syncJobsForRecords } from '../sync/record-jobs.ts'
 import type { Vault } from '../vault/vault.ts'
-import { type DeliveryRow, settleDelivery, undispatched } from './delivery.ts'
+import { type DeliveryRow, noteDeliveries, settleDelivery, undispatched } from './delivery.ts'
 import { type DispatchJob, dispatchKind } from './inbox.ts'
 import { type ContentNotice, readContentNotice, readLifecycleNotice } from './notice.ts'
 
@@ -25,7 +25,7 @@ const conflictAttempts = 3
 export function dispatchJob(deps: DispatchDeps): JobKind<DispatchJob> {
   return {
     kind: dispatchKind,
-    lane: 'live',
+    lane: 'local',
     maxAttempts: 12,
     timeoutSeconds: 60,
     async run({ deliveryIds, region }, { attempt, log }) {
@@ -40,7 +40,8 @@ export function dispatchJob(deps: DispatchDeps): JobKind<DispatchJob> {
         if (delivery.module === 'app_installation') await dispatchLifecycle(db, deps, delivery, { region: region ?? '', attempt })
       }
       log.debug({ deliveryIds }, 'webhooks dispatched')
-    }
+    },
+    gaveUp: (trx, { deliveryIds }, why) => noteDeliveries(trx, deliveryIds, `not dispatched: ${why}`)
   }
 }
 

@@ -101,7 +101,10 @@ export async function begin(stage: Stage, { purpose, before }: Travel): Promise<
   if (purpose !== 'uninstall') return
   // There is a webhook to be removed then.
   const { run } = registerJob({ ...stage.deps, database: stage.database })
-  await run({ installationId: stage.installation.id }, { jobId: 0, attempt: 1, fence: 1, signal: new AbortController().signal, log: silentLog })
+  await run(
+    { installationId: stage.installation.id },
+    { jobId: 0, attempt: 1, fence: 1, signal: new AbortController().signal, log: silentLog }
+  )
 }
 
 async function installAgain(stage: Stage): Promise<void> {

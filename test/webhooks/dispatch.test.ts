@@ -105,6 +105,7 @@ forEachDatabase(open => {
     it('whose job gave up still waits, says why, and goes on when the job is put in again', async () => {
       const uid = await stage.saveCountry('Given up')
       const { id } = (await stage.deliveries()).find(row => row.object_uid === uid)!
+      await worker.drain()
       await database.db.updateTable('delivery').set({ status: 'received', note: '' }).where('id', '=', id).execute()
       const job = await enqueue(database.db, { kind: 'webhooks.dispatch', lane: 'local', payload: { deliveryIds: [id] }, maxAttempts: 1 })
       await claimJobs(database.db, { lane: 'local', limit: 1, leaseSeconds: -1, after: '', groupLimit: 1, busyHere: {} })

@@ -5,6 +5,7 @@ import { inboundWrites } from './inbound.ts'
 import { liveBurst, liveLatency } from './live.ts'
 import { outboundInitial } from './outbound.ts'
 import { queueOnPostgres, queueOnSqlite } from './queue.ts'
+import { queuesBeside } from './queues.ts'
 import { type Case, tableLine } from './result.ts'
 import { vaultCipher, vaultRewrap } from './vault.ts'
 import { webhookAck } from './webhook-ack.ts'
@@ -23,6 +24,7 @@ const cases: Case[] = [
   liveBurst,
   queueOnSqlite,
   queueOnPostgres,
+  ...queuesBeside,
   vaultCipher,
   vaultRewrap
 ]

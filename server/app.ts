@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { mkdir } from 'node:fs/promises'
 import { createServer as createHttpServer, type Server } from 'node:http'
 import { dirname } from 'node:path'
+import { overtakenJob } from './app/dead-jobs.ts'
 import { createDeps } from './app/deps.ts'
 import { allJobs, lookAfterWebhooks, scheduleHousekeeping } from './app/jobs.ts'
 import { createServices } from './app/services.ts'
@@ -51,7 +52,14 @@ export async function createApp(config: Config, secrets: Secrets, log: Log, { ba
     await anchorAudit(deps.db, deps.anchors, log)
     await scheduleHousekeeping(deps)
     await lookAfterWebhooks(deps)
-    const worker = createWorker({ database, kinds: allJobs(deps), concurrency: config.workers, graceSeconds: stopGraceSeconds, log })
+    const worker = createWorker({
+      database,
+      kinds: allJobs(deps),
+      concurrency: config.workers,
+      graceSeconds: stopGraceSeconds,
+      onOvertaken: overtakenJob(deps),
+      log
+    })
     const http = config.role === 'worker' ? null : await listen(createServer(createServices(deps)), config)
     if (background && config.role !== 'http') worker.start()
     return {

@@ -5,6 +5,7 @@ import { accessKeyCommands } from './cli/access-keys.ts'
 import { doctorCommand } from './cli/doctor.ts'
 import { auditCommands } from './cli/audit.ts'
 import { installationCommands } from './cli/installations.ts'
+import { jobCommands } from './cli/jobs.ts'
 import { keyCommands } from './cli/keys.ts'
 import { tokenCommands } from './cli/tokens.ts'
 import { organizationCommands } from './cli/organizations.ts'
@@ -16,6 +17,7 @@ keyCommands(program)
 installationCommands(program)
 tokenCommands(program)
 accessKeyCommands(program)
+jobCommands(program)
 auditCommands(program)
 organizationCommands(program)
 

@@ -40,7 +40,7 @@ export async function raiseAlert(trx: Db, alert: NewAlert): Promise<string> {
       created_at: Date.now()
     })
     .execute()
-  await enqueue(trx, { kind: sendKind, lane: 'live', payload: { alertId: id }, group: alertGroup(alert.installationId) })
+  await enqueue(trx, { kind: sendKind, lane: 'local', payload: { alertId: id }, group: alertGroup(alert.installationId) })
   return id
 }
 

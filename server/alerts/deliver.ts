@@ -48,7 +48,7 @@ interface Delivery {
 export function alertJobs(db: Db, deps: DeliveryDeps): JobKind[] {
   const send: JobKind<{ alertId: string }> = {
     kind: sendKind,
-    lane: 'live',
+    lane: 'local',
     maxAttempts: attempts,
     timeoutSeconds: 60,
     run: ({ alertId }) => fanOut(db, deps, alertId)

@@ -72,7 +72,7 @@ const watch = (installationId: string) => `${registerKind} ${installationId}`
 function events({ db, vault, log }: Deps): JobKind[] {
   const event = (kind: string, run: (payload: Installed) => Promise<void>): JobKind => ({
     kind,
-    lane: 'live',
+    lane: 'local',
     maxAttempts: 20,
     timeoutSeconds: 60,
     run: payload => run(payload as Installed)

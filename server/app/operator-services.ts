@@ -6,6 +6,7 @@ import { listAccessKeys, revokeAccessKey } from '../identity/access-keys.ts'
 import { installationById, listInstallations } from '../installations/installation.ts'
 import { operatorInstallations } from './adopt.ts'
 import { auditDoor, organizationDoor } from './audit.ts'
+import { jobDoor } from './dead-jobs.ts'
 import type { Deps } from './deps.ts'
 import { doctorServices } from './doctor/inside.ts'
 import { createKey, installationViews } from './stack-services.ts'
@@ -23,6 +24,7 @@ export function operatorServices(deps: Deps): Services['operator'] {
     ...doctorServices(deps),
     ...tokenServices(deps),
     audit: auditDoor(deps),
+    jobs: jobDoor(deps),
     organizations: organizationDoor(deps),
     async installation(id) {
       const [view] = await installationViews(deps, [await installationById(db, id)])

@@ -24,6 +24,7 @@ import { entrySyncStatus } from '../sync/status.ts'
 import { listRuns, listSyncs } from '../sync/views.ts'
 import { listDeliveries } from '../webhooks/delivery.ts'
 import { receiveContent, receiveLifecycle } from '../webhooks/receive.ts'
+import { listDeadJobs } from './dead-jobs.ts'
 import type { Deps } from './deps.ts'
 import { eraseOrganization, previewErasure } from './erase.ts'
 import { operatorServices } from './operator-services.ts'
@@ -136,6 +137,7 @@ function consoleServices(deps: Deps): Pick<Services, 'organizationsNamed' | 'org
       },
       syncs: ({ state, ...asked }) => listSyncs(db, { ...listed(asked), state }),
       runs: ({ syncId, status, ...asked }) => listRuns(db, { ...listed(asked), syncId, status }),
+      deadJobs: asked => listDeadJobs(db, asked),
       deliveries: async ({ status, ...asked }) => listOf(await listDeliveries(db, { ...listed(asked), status }), presentDelivery),
       keys: async asked => listOf(await listAccessKeys(db, listed(asked)), presentKey),
       audit: async asked => listOf(await listAudit(db, listed(asked)), presentAuditEvent)

@@ -18,6 +18,7 @@ import { connectionView, contentTypeView, failedRecords, listRuns, listSyncs, ru
 import { listDeliveries } from '../webhooks/delivery.ts'
 import { alertServices } from './alerts.ts'
 import { adoptServices } from './adopt.ts'
+import { deadJobServices } from './dead-jobs.ts'
 import type { Deps } from './deps.ts'
 
 const fieldSeconds = 20
@@ -99,6 +100,7 @@ export function stackServices(deps: Deps): StackServices {
       }
     },
 
+    deadJobs: deadJobServices(deps),
     deliveries: {
       async list({ installationId, before }) {
         const organizationIds = [(await installed(installationId)).organization_id]

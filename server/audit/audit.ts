@@ -11,6 +11,7 @@
 //   recipient.add | remove (who else is told)
 //   sync.create | pause | resume
 //   run.start (by a person) | cancel
+//   job.retry | discard (dead ones, by a person) | overtake (a run ended after another process had taken over)
 //   key.create | revoke
 //   person.login
 //   vault.rewrap (begun, and ended: all stands under another key) | compromise (a key that sealed became known to others)
@@ -40,6 +41,7 @@ export type AuditAction =
   | `run.${'start' | 'cancel'}`
   | `plan.${'make' | 'apply' | 'allow_deletes' | 'discard'}`
   | `drift.${'start' | 'schedule'}`
+  | `job.${'retry' | 'discard' | 'overtake'}`
   | `key.${'create' | 'revoke'}`
   | 'person.login'
   | `vault.${'rewrap' | 'compromise'}`

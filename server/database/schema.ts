@@ -300,10 +300,10 @@ export interface JobTable {
   claims: Generated<number>
   /** How many runs ended after another process had taken over: what they wrote may have been written twice. */
   overtaken: Generated<number>
-  /** [{ attempt, at, error }]: each failed attempt's error, oldest first. */
+  /** [{ attempt, at, error, internal }]: each failed attempt's error, oldest first. */
   errors_json: Generated<string>
-  /** A dead job that was put in again: the id it goes on under. */
-  replaced_by: number | null
+  /** The dead job that it was put in again for. */
+  replaces: number | null
 }
 
 export interface JobHoldTable {

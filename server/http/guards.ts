@@ -124,3 +124,10 @@ function hasNul(value: unknown): boolean {
 function unwritable(name: string): AppError {
   return new AppError('invalid', `There is a NUL character in "${name}".`, { remedy: 'Leave it out.' })
 }
+
+/** The route's job. Throws AppError not_found for what cannot be one. */
+export function jobIdOf(request: Request): number {
+  const text = paramOf(request, 'jobId')
+  if (!/^\d{1,15}$/.test(text)) throw new AppError('not_found', `There is no job ${text}.`)
+  return Number(text)
+}

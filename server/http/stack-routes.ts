@@ -4,6 +4,7 @@ import { type Request, type Response, Router } from 'express'
 import type { Actor } from '../audit/audit.ts'
 import { AppError } from '../errors.ts'
 import { type Action, actorOf, can, type Principal } from '../identity/principal.ts'
+import type { DeadJob, JobsAnswer } from './contract/jobs.ts'
 import type * as shapes from './contract/stack.ts'
 import {
   Adopt,
@@ -16,7 +17,7 @@ import {
   PasteToken,
   SyncChange
 } from './contract/stack.ts'
-import { bodyOf, limitOf, paramOf, queryOf, requiredQuery } from './guards.ts'
+import { bodyOf, jobIdOf, limitOf, paramOf, queryOf, requiredQuery } from './guards.ts'
 
 /** Who asks, about which installation. */
 export interface Scope {
@@ -58,6 +59,12 @@ export interface StackServices {
     get(installationId: string, runId: string): Promise<shapes.Run>
     failures(installationId: string, runId: string): Promise<shapes.FailedRecord[]>
     cancel(installationId: string, actor: Actor, runId: string): Promise<shapes.Run>
+  }
+  deadJobs: {
+    list(filter: { installationId: string; before?: string | undefined }): Promise<shapes.List<DeadJob>>
+    /** AppError not_found, also for another installation's; conflict for a run's. */
+    retry(installationId: string, actor: Actor, jobId: number): Promise<JobsAnswer>
+    discard(installationId: string, actor: Actor, jobId: number): Promise<JobsAnswer>
   }
   deliveries: { list(filter: { installationId: string; before?: string | undefined }): Promise<shapes.List<shapes.Delivery>> }
   keys: {
@@ -156,6 +163,12 @@ export function stackRoutes(services: StackServices, scopeOf: (request: Request,
     listed(await services.runs.failures(id, paramOf(request, 'runId')))
   )
   route('post', '/runs/:runId/cancel', 'sync.run', ({ id, actor, request }) => services.runs.cancel(id, actor, paramOf(request, 'runId')))
+
+  route('get', '/jobs', 'sync.read', ({ id, request }) =>
+    services.deadJobs.list({ installationId: id, before: queryOf(request, 'before') })
+  )
+  route('post', '/jobs/:jobId/retry', 'sync.run', ({ id, actor, request }) => services.deadJobs.retry(id, actor, jobIdOf(request)))
+  route('post', '/jobs/:jobId/discard', 'sync.write', ({ id, actor, request }) => services.deadJobs.discard(id, actor, jobIdOf(request)))
 
   route('get', '/deliveries', 'delivery.read', ({ id, request }) =>
     services.deliveries.list({ installationId: id, before: queryOf(request, 'before') })

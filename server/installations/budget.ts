@@ -7,11 +7,15 @@ import { sql } from 'kysely'
 import type { RateNews, RequestKind, RequestLane } from '../contentstack/cma.ts'
 import { databaseNow, nowExpression } from '../database/clock.ts'
 import { type Database, type Db, dialectOf } from '../database/database.ts'
+import { ComeBack } from '../jobs/job.ts'
 import { highestWindowedLimit, remember, slotAt } from './budget-window.ts'
 
 export interface Budget {
-  /** Resolves when a request may leave. Rejects with the signal's reason. */
-  acquire(organizationId: string, kind: RequestKind, lane: RequestLane, signal?: AbortSignal): Promise<void>
+  /**
+   * Resolves when a request may leave. Rejects with the signal's reason; with `patienceSeconds`, when it would wait or has waited for
+   * longer than that, with a ComeBack that says when to try again.
+   */
+  acquire(organizationId: string, kind: RequestKind, lane: RequestLane, signal?: AbortSignal, patienceSeconds?: number): Promise<void>
   /** What a response's headers and status told. Never throws. */
   learn(organizationId: string, kind: RequestKind, news: RateNews): void
 }
@@ -54,6 +58,8 @@ interface Gate {
   /** Refusals in a row: each doubles the pause. Those of one moment count as one. */
   refusals: number
   refusedAt: number
+  /** Until when those who were sent away have been told to stay away, by its monotonic clock. */
+  promised: number
   /** A pause being written down; no slice is taken before it stands. */
   blocking: Promise<void> | null
 }
@@ -63,6 +69,8 @@ const leastMargin = 25
 const mostMargin = 120
 /** So many admitted answers later a smaller margin is tried again. */
 const answersUntilTighter = 5_000
+
+const longestAwaySeconds = 30
 
 /** Between the requests of one kind under a high limit, milliseconds. */
 const spacing = (limit: number): number => 1100 / limit
@@ -89,6 +97,7 @@ export function createBudget(database: Database): Budget {
         admitted: 0,
         refusals: 0,
         refusedAt: 0,
+        promised: 0,
         blocking: null
       }
       gates.set(name, gate)
@@ -128,14 +137,24 @@ export function createBudget(database: Database): Budget {
   }
 
   return {
-    acquire(organizationId, kind, lane, signal) {
+    acquire(organizationId, kind, lane, signal, patienceSeconds = Infinity) {
       return new Promise<void>((resolve, reject) => {
         if (signal?.aborted) return reject(signal.reason as Error)
         const gate = gateOf(organizationId, kind)
+        const expected = expectedSeconds(gate, lane)
+        if (expected > patienceSeconds) return reject(comeBack(gate, expected))
         const giveUp = (): void => {
-          if (gate.waiting[lane].delete(waiter)) reject(signal?.reason as Error)
+          if (gate.waiting[lane].delete(waiter)) waiter.reject(signal?.reason)
         }
-        const done = (): void => signal?.removeEventListener('abort', giveUp)
+        // Others share the slots, and a refusal puts all of them off: what was expected may turn out to be wrong.
+        const impatient = (): void => {
+          if (gate.waiting[lane].delete(waiter)) waiter.reject(comeBack(gate, Math.max(patienceSeconds, expectedSeconds(gate, lane))))
+        }
+        const timer = Number.isFinite(patienceSeconds) ? setTimeout(impatient, patienceSeconds * 1000) : undefined
+        const done = (): void => {
+          clearTimeout(timer)
+          signal?.removeEventListener('abort', giveUp)
+        }
         const waiter: Waiter = {
           resolve: () => (done(), resolve()),
           reject: reason => (done(), reject(reason))
@@ -172,6 +191,24 @@ export function createBudget(database: Database): Budget {
       }
     }
   }
+}
+
+/** Until somebody who asks now has its turn, as far as this process knows. */
+function expectedSeconds(gate: Gate, lane: RequestLane): number {
+  const before = lanes.slice(0, lanes.indexOf(lane) + 1).reduce((sum, each) => sum + gate.waiting[each].size, 0)
+  const untilSlot = Math.max(0, (gate.slice?.slots ? gate.slice.start : 0) - performance.now())
+  return untilSlot / 1000 + before / gate.limit
+}
+
+/**
+ * Whoever is sent away is told a time behind those sent away before, so that they come back at the pace of the slots and not all at once;
+ * at most half a minute, since slots may be free sooner than it looks, and a person may wait behind the same key.
+ */
+function comeBack(gate: Gate, expected: number): ComeBack {
+  const now = performance.now()
+  gate.promised = Math.max(now + expected * 1000, gate.promised + 1000 / gate.limit)
+  const seconds = Math.min((gate.promised - now) / 1000, longestAwaySeconds * (1 - Math.random() / 4))
+  return new ComeBack(seconds, "the organization's requests to Contentstack are all in use")
 }
 
 function firstOf(gate: Gate): Waiter | null {

@@ -32,6 +32,8 @@ export interface StackUse {
   actor: WriteActor
   signal?: AbortSignal
   branch?: string
+  /** A read that would wait for longer throws a ComeBack instead, for jobs of which many wait; a write, once decided on, waits. */
+  patienceSeconds?: number
 }
 
 /**
@@ -50,7 +52,8 @@ export async function stackFor(db: Db, deps: CredentialDeps, installationId: str
       const token = await currentToken(db, installation)
       return { header: 'authorization', value: await deps.vault.reveal(db, token.secretId, 'management_token'), id: token.id }
     },
-    acquire: (kind, lane, signal) => deps.budget.acquire(organizationId, kind, lane, signal),
+    acquire: (kind, lane, signal) =>
+      deps.budget.acquire(organizationId, kind, lane, signal, kind === 'read' ? use.patienceSeconds : undefined),
     learn: (kind, news) => deps.budget.learn(organizationId, kind, news),
     onRefused: credential => tokenRefused(db, deps, { installationId, tokenId: credential.id ?? '' }),
     onWritten: async write => {

@@ -107,7 +107,7 @@ export async function activateInstallation(
     // Another proof was first, or it has ended meanwhile.
     if (activated.numUpdatedRows === 0n) return await installationById(trx, row.id)
     await endPredecessors(trx, deps, row, facts.stackApiKey)
-    await enqueue(trx, { kind: installationActive, lane: 'live', payload: { installationId: row.id }, group: row.id })
+    await enqueue(trx, { kind: installationActive, lane: 'local', payload: { installationId: row.id }, group: row.id })
     await appendAudit(trx, deps.vault, {
       organizationId: row.organization_id,
       installationId: row.id,
@@ -307,7 +307,7 @@ async function end(trx: Db, deps: InstallationDeps, row: Installation, actor: Ac
     .where('installation_id', '=', row.id)
     .where('finished_at', 'is', null)
     .execute()
-  await enqueue(trx, { kind: installationUninstalled, lane: 'live', payload: { installationId: row.id } })
+  await enqueue(trx, { kind: installationUninstalled, lane: 'local', payload: { installationId: row.id } })
   const left = await leaveTokens(trx, deps, row, actor)
   await appendAudit(trx, deps.vault, {
     organizationId: row.organization_id,

@@ -157,7 +157,7 @@ export async function switchTo(
     if (dead.length > 0) await tellReplaced(trx, installation)
     await enqueue(trx, {
       kind: installationToken,
-      lane: 'live',
+      lane: 'local',
       payload: { installationId: installation.id, tokenId: token.id },
       group: installation.id
     })

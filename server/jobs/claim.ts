@@ -137,8 +137,8 @@ export type Ending =
   | { state: 'done' }
   | { state: 'cancelled'; error: string }
   /** `began` false: no attempt was left to begin with. */
-  | { state: 'dead'; error: string; began: boolean }
-  | { state: 'ready'; backIn: number; error: string | null; attemptCounts: boolean }
+  | { state: 'dead'; error: string; began: boolean; internal?: boolean }
+  | { state: 'ready'; backIn: number; error: string | null; attemptCounts: boolean; internal?: boolean }
 
 export interface Settlement {
   job: ClaimedJob
@@ -191,7 +191,7 @@ async function settleOne(trx: Db, job: ClaimedJob, ending: Exclude<Ending, { sta
   }
   const { numUpdatedRows } = await trx
     .updateTable('job')
-    .set(failed ? { ...change, errors_json: withError(trx, sql`${ending.error}`) } : change)
+    .set(failed ? { ...change, errors_json: withError(trx, ending.error, ending.internal === true) } : change)
     .where('id', '=', job.id)
     .where('lease_token', '=', job.lease_token)
     .executeTakeFirst()
@@ -199,11 +199,11 @@ async function settleOne(trx: Db, job: ClaimedJob, ending: Exclude<Ending, { sta
 }
 
 /** The row's errors with this attempt's at the end. There are never more than attempts. */
-function withError(db: Db, error: RawBuilder<unknown>): RawBuilder<string> {
+function withError(db: Db, error: string | null, internal: boolean): RawBuilder<string> {
   const now = nowExpression(db)
   return dialectOf(db) === 'postgres'
-    ? sql<string>`(errors_json::jsonb || jsonb_build_object('attempt', attempt, 'at', ${now}, 'error', ${error}::text))::text`
-    : sql<string>`json_insert(errors_json, '$[#]', json_object('attempt', attempt, 'at', ${now}, 'error', ${error}))`
+    ? sql<string>`(errors_json::jsonb || jsonb_build_object('attempt', attempt, 'at', ${now}, 'error', ${error}::text, 'internal', ${sql.lit(internal)}))::text`
+    : sql<string>`json_insert(errors_json, '$[#]', json_object('attempt', attempt, 'at', ${now}, 'error', ${error}, 'internal', json(${internal ? 'true' : 'false'})))`
 }
 
 function backAt(trx: Db, job: ClaimedJob, backIn: number) {
@@ -229,7 +229,7 @@ export async function recoverJobs(db: Db): Promise<number> {
     .set({
       state: 'ready',
       error: processDied,
-      errors_json: withError(db, sql.lit(processDied)),
+      errors_json: withError(db, processDied, false),
       lease_token: null,
       lease_until: null
     })

@@ -70,6 +70,8 @@ export interface FailedAttempt {
   /** Milliseconds since 1970. */
   at: number
   error: string
+  /** Not said for people's eyes: an error that is no AppError. */
+  internal: boolean
 }
 
 export interface NewJob {
@@ -84,6 +86,8 @@ export interface NewJob {
   uniqueKey?: string | undefined
   /** Milliseconds since 1970; now when left out. */
   runAt?: number | undefined
+  /** The dead job that it is put in again for. */
+  replaces?: number | undefined
   /** What the kind says when left out. */
   maxAttempts?: number | undefined
 }

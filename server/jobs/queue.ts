@@ -29,7 +29,7 @@ export async function enqueueMany(db: Db, jobs: readonly NewJob[]): Promise<numb
   jobs.forEach(checkNames)
   await lockKeys(db, jobs)
   let count = 0
-  // SQLite takes 32,766 parameters a statement, a job is 11.
+  // SQLite takes 32,766 parameters a statement, a job is 12.
   for (let start = 0; start < jobs.length; start += 500) count += (await insert(db, jobs.slice(start, start + 500))).length
   if (jobs.length >= 2_000) await refreshStatistics(db)
   ring(db)
@@ -150,6 +150,7 @@ async function insert(db: Db, jobs: readonly NewJob[]): Promise<number[]> {
         state: 'ready' as const,
         attempt: 0,
         max_attempts: job.maxAttempts ?? asTheKindSays,
+        replaces: job.replaces ?? null,
         run_at: job.runAt === undefined ? now : Math.ceil(job.runAt),
         created_at: now
       }))

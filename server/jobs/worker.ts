@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Database, Db } from '../database/database.ts'
-import { AppError } from '../errors.ts'
+import { AppError, isAppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { type ClaimedJob, claimJobs, type Ending, recoverJobs, renewLeases } from './claim.ts'
 import { asTheKindSays, ComeBack, type JobKind, type JobResult, type Lane, lanes, retryDelaySeconds } from './job.ts'
@@ -141,12 +141,13 @@ export function createWorker(options: WorkerOptions): Worker {
       if (error instanceof ComeBack)
         return { state: 'ready', backIn: error.seconds * 1000, attemptCounts: false, error: brief(error.message) }
       const message = brief(error instanceof Error ? error.message : String(error))
+      const internal = !isAppError(error)
       if (job.attempt >= maxAttempts) {
         jobLog.error({ error }, 'the job failed for the last time')
-        return { state: 'dead', error: message, began: true }
+        return { state: 'dead', error: message, began: true, internal }
       }
       jobLog.warn({ error }, 'the job failed and will be tried again')
-      return { state: 'ready', backIn: retryDelaySeconds(job.attempt, error) * 1000, attemptCounts: true, error: message }
+      return { state: 'ready', backIn: retryDelaySeconds(job.attempt, error) * 1000, attemptCounts: true, error: message, internal }
     }
   }
 

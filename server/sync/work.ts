@@ -46,6 +46,9 @@ export interface SyncJobDeps extends SyncDeps {
   settleSeconds?: number
 }
 
+/** Of these there may be thousands, and nobody waits for a single one: rather than wait in a slot, they give it back. */
+const patienceSeconds = 1
+
 /** Content types change rarely, and mappings name their fields: a minute of age does no harm. */
 const schemaSeconds = 60
 
@@ -59,14 +62,20 @@ export function syncJobs(deps: SyncJobDeps): JobKind[] {
       lane: 'backfill' as const,
       maxAttempts: runAttempts,
       timeoutSeconds: 900,
-      run: ({ runId }: { runId: string }, ctx: JobContext) => runJob(db, deps, { schemas, tables }, runId, ctx)
+      run: ({ runId }: { runId: string }, ctx: JobContext) => runJob(db, deps, { schemas, tables }, runId, ctx),
+      gaveUp: (trx: Db, { runId }: { runId: string }, why: string) => finishRun(trx, runId, gaveUpOn(why), 'failed')
     },
     {
       kind: recordJobKind,
       lane: 'live' as const,
       maxAttempts: recordAttempts,
       timeoutSeconds: 120,
-      run: (job: RecordJob, ctx: JobContext) => recordJob(db, deps, { schemas, tables }, job, ctx)
+      run: (job: RecordJob, ctx: JobContext) => recordJob(db, deps, { schemas, tables }, job, ctx),
+      async gaveUp(trx: Db, { syncId, entryUid, locale }: RecordJob, why: string) {
+        const sync = await findSync(trx, syncId)
+        const link = { locale, external_id: destinationKey(entryUid, locale), entry_uid: entryUid }
+        if (sync) await noteTrouble(trx, sync, link, gaveUpOn(why))
+      }
     },
     {
       kind: scheduleJobKind,
@@ -81,6 +90,11 @@ export function syncJobs(deps: SyncJobDeps): JobKind[] {
     }
   ]
   return kinds
+}
+
+/** Its own errors are written down as they come; this says that nothing more is tried. */
+function gaveUpOn(why: string): string {
+  return `Quayside gave up: ${why.replace(/\.$/, '')}.`
 }
 
 export interface Memory {
@@ -174,7 +188,8 @@ async function recordJob(db: Db, deps: SyncJobDeps, memory: Memory, job: RecordJ
   const key = destinationKey(entryUid, locale)
   try {
     const lane = job.lane ?? (job.force ? 'people' : 'live')
-    const client = await deps.stackFor(sync.installation_id, { lane, actor: { kind: 'sync', id: sync.id }, signal: ctx.signal })
+    const actor = { kind: 'sync', id: sync.id } as const
+    const client = await deps.stackFor(sync.installation_id, { lane, actor, signal: ctx.signal, ...(lane === 'people' ? {} : { patienceSeconds }) })
     const stack = client.with({ branch: sync.branch })
     const outbound = await openOutbound(db, deps, memory, sync, stack, ctx.signal)
     const readAt = await databaseNow(db)

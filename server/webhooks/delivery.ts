@@ -99,6 +99,11 @@ export async function settleDeliveries(
   }
 }
 
+/** Beside those that still wait: they stay `received`, so that the job may be put in again. */
+export async function noteDeliveries(trx: Db, ids: readonly string[], note: string): Promise<void> {
+  await trx.updateTable('delivery').set({ note }).where('id', 'in', ids).where('status', '=', 'received').execute()
+}
+
 /** Oldest first: of these, the ones that still wait; in a transaction nobody else takes them until its end. */
 export async function undispatched(db: Db, ids: readonly string[]): Promise<DeliveryRow[]> {
   return await db

@@ -7,7 +7,7 @@ import { findWrites } from '../installations/ledger.ts'
 import type { JobKind } from '../jobs/job.ts'
 import { type ChangedRecord, syncJobsForRecords } from '../sync/record-jobs.ts'
 import type { Vault } from '../vault/vault.ts'
-import { type DeliveryRow, settleDeliveries, settleDelivery, undispatched } from './delivery.ts'
+import { type DeliveryRow, noteDeliveries, settleDeliveries, settleDelivery, undispatched } from './delivery.ts'
 import { type DispatchJob, dispatchKind } from './inbox.ts'
 import { type ContentNotice, readContentNotice, readLifecycleNotice } from './notice.ts'
 import { mainBranch } from './receive.ts'
@@ -23,7 +23,7 @@ const conflictAttempts = 3
 export function dispatchJob(deps: DispatchDeps): JobKind<DispatchJob> {
   return {
     kind: dispatchKind,
-    lane: 'live',
+    lane: 'local',
     maxAttempts: 12,
     timeoutSeconds: 60,
     async run({ deliveryIds, region }, { attempt, log }) {
@@ -33,7 +33,8 @@ export function dispatchJob(deps: DispatchDeps): JobKind<DispatchJob> {
         region === undefined ? await dispatchContent(db, deliveryIds) : await dispatchEvents(db, deps, deliveryIds, { region, attempt })
       if (count === 0) return { cancel: 'the delivery has been dispatched' }
       log.debug({ deliveryIds }, 'webhooks dispatched')
-    }
+    },
+    gaveUp: (trx, { deliveryIds }, why) => noteDeliveries(trx, deliveryIds, `not dispatched: ${why}`)
   }
 }
 

@@ -115,7 +115,7 @@ function jobsOf(batch: readonly Incoming[], ids: readonly (string | null)[]): Ne
     }
     const payload: DispatchJob = { deliveryIds: [id], ...(region === undefined ? {} : { region }) }
     if (key === undefined && group !== undefined) byGroup.set(group, payload)
-    jobs.push({ kind: dispatchKind, lane: 'live', payload, group, key })
+    jobs.push({ kind: dispatchKind, lane: 'local', payload, group, key })
   }
   return jobs
 }

@@ -43,6 +43,9 @@ describe.each(['sqlite', 'postgres'] as const)('the console’s door on %s', dia
     ['GET', '/runs/$run', everyone],
     ['GET', '/runs/$run/failures', everyone],
     ['POST', '/runs/run_none/cancel', runners, {}],
+    ['GET', '/jobs', everyone],
+    ['POST', '/jobs/1/retry', runners, {}],
+    ['POST', '/jobs/1/discard', runners, {}],
     ['GET', '/deliveries', everyone],
     ['GET', '/keys', everyone],
     ['POST', '/keys', admins, { name: 'x', scopes: [{ module: 'assets', actions: ['read'], contentTypes: ['a'] }], expiresInDays: 1 }],
@@ -60,7 +63,7 @@ describe.each(['sqlite', 'postgres'] as const)('the console’s door on %s', dia
     expect(reached ? 'let through' : [status, error?.message]).toEqual(may ? 'let through' : [403, 'Your role does not allow this.'])
   })
 
-  it.each(['installations', 'syncs', 'runs', 'deliveries', 'keys', 'audit'])('shows nobody’s %s to who has no role', async list => {
+  it.each(['installations', 'syncs', 'runs', 'jobs', 'deliveries', 'keys', 'audit'])('shows nobody’s %s to who has no role', async list => {
     expect((await house.ask(`/api/console/${list}`, { headers: as.nobody })).status).toBe(403)
   })
 

@@ -59,7 +59,7 @@ function say(word: WorkerWord): void {
 const kind: JobKind<WriteJob> = { kind: 'write', lane: 'live', maxAttempts: 20, timeoutSeconds: 60, run: write }
 const worker = createWorker({
   database,
-  kinds: [kind as JobKind],
+  kinds: [kind],
   concurrency: 6,
   leaseSeconds: Number(leaseSeconds),
   log: silentLog,

@@ -3,6 +3,8 @@ import { signBody } from '../../sandbox/webhooks/sign.ts'
 import type { Database } from '../../server/database/database.ts'
 import { newId } from '../../server/database/id.ts'
 import type { CredentialDeps } from '../../server/installations/credentials.ts'
+import { claimJobs, recoverJobs } from '../../server/jobs/claim.ts'
+import { retryDead } from '../../server/jobs/dead.ts'
 import { enqueue } from '../../server/jobs/queue.ts'
 import type { Worker } from '../../server/jobs/worker.ts'
 import { getDelivery, listDeliveries } from '../../server/webhooks/delivery.ts'
@@ -98,6 +100,25 @@ forEachDatabase(open => {
       await enqueue(database.db, { kind: 'webhooks.dispatch', lane: 'live', payload: { deliveryIds: [row?.id] } })
       await worker.drain()
       expect((await recordJobs()).filter(({ entryUid }) => entryUid === uid)).toHaveLength(1)
+    })
+
+    it('whose job gave up still waits, says why, and goes on when the job is put in again', async () => {
+      const uid = await stage.saveCountry('Given up')
+      const { id } = (await stage.deliveries()).find(row => row.object_uid === uid)!
+      await worker.drain()
+      await database.db.updateTable('delivery').set({ status: 'received', note: '' }).where('id', '=', id).execute()
+      const job = await enqueue(database.db, { kind: 'webhooks.dispatch', lane: 'local', payload: { deliveryIds: [id] }, maxAttempts: 1 })
+      await claimJobs(database.db, { lane: 'local', limit: 1, leaseSeconds: -1, after: '', groupLimit: 1, busyHere: {} })
+      await recoverJobs(database.db)
+      await worker.drain()
+      const row = async () => (await stage.deliveries()).find(delivery => delivery.id === id)
+      expect(await row()).toMatchObject({
+        status: 'received',
+        note: 'not dispatched: the process that ran it stopped before it was done'
+      })
+      await database.db.transaction().execute(trx => retryDead(trx, { ids: [job!] }, 1))
+      await worker.drain()
+      expect(await row()).toMatchObject({ status: 'dispatched' })
     })
 
     it('of another tenant can be neither listed nor read', async () => {

@@ -110,7 +110,7 @@ forEachDatabase(open => {
         body
       })
       const job = await database.db.selectFrom('job').selectAll().where('payload_json', 'like', `%${deliveryId}%`).executeTakeFirstOrThrow()
-      expect(job).toMatchObject({ kind: 'webhooks.dispatch', lane: 'live', group_id: installation.id, state: 'ready' })
+      expect(job).toMatchObject({ kind: 'webhooks.dispatch', lane: 'local', group_id: installation.id, state: 'ready' })
     })
 
     it('comes a second time without a second job', async () => {

@@ -15,7 +15,7 @@ function statements(text: string): string[] {
     'alter table job add column claims bigint not null default 0',
     'alter table job add column overtaken bigint not null default 0',
     `alter table job add column errors_json ${text} not null default '[]'`,
-    'alter table job add column replaced_by bigint',
+    'alter table job add column replaces bigint',
     `create index job_dead on job (group_id, id) where state = 'dead'`
   ]
 }

@@ -6,6 +6,7 @@ import { AppError } from '../../errors.ts'
 import { type Action, actorOf, type AdminPrincipal, can, organizationsOf } from '../../identity/principal.ts'
 import { readSession } from '../../identity/session.ts'
 import { type AuditEvent, EraseOrganization, type ErasurePreview, type ErasureReceipt, type Me } from '../contract/console.ts'
+import type { DeadJob } from '../contract/jobs.ts'
 import type { AccessKey, Delivery, Installation, List, Run, Sync } from '../contract/stack.ts'
 import { bodyOf, ownOriginOnly, paramOf, queryOf } from '../guards.ts'
 import { refusalOf, type StackServices, stackRoutes } from '../stack-routes.ts'
@@ -31,6 +32,7 @@ export interface ConsoleServices extends LoginServices, StackServices {
     installations(asked: ListAsked): Promise<List<Installation>>
     syncs(asked: ListAsked & { state?: string | undefined }): Promise<List<Sync>>
     runs(asked: ListAsked & { syncId?: string | undefined; status?: string | undefined }): Promise<List<Run>>
+    deadJobs(asked: ListAsked & { kind?: string | undefined }): Promise<List<DeadJob>>
     deliveries(asked: ListAsked & { status?: string | undefined }): Promise<List<Delivery>>
     keys(asked: ListAsked): Promise<List<AccessKey>>
     audit(asked: ListAsked): Promise<List<AuditEvent>>
@@ -83,6 +85,7 @@ export function consoleRoutes(services: ConsoleServices): Router {
   list('/runs', 'sync.read', ['sync', 'status'], (asked, filter) =>
     lists.runs({ ...asked, syncId: filter('sync'), status: filter('status') })
   )
+  list('/jobs', 'sync.read', ['kind'], (asked, filter) => lists.deadJobs({ ...asked, kind: filter('kind') }))
   list('/deliveries', 'delivery.read', ['status'], (asked, filter) => lists.deliveries({ ...asked, status: filter('status') }))
   list('/keys', 'key.read', [], asked => lists.keys(asked))
   list('/audit', 'audit.read', [], asked => lists.audit(asked))

@@ -12,6 +12,7 @@ import { bodyOf, clientOf, limitOf, paramOf } from '../guards.ts'
 import { type AuditDoor, auditRoutes } from './audit.ts'
 import { type DoctorServices, doctorRoutes } from './doctor.ts'
 import { installationRoutes, type OperatorInstallations } from './installations.ts'
+import { type JobDoor, jobRoutes } from './jobs.ts'
 import { type OrganizationDoor, organizationRoutes } from './organizations.ts'
 import { type OperatorVault, vaultRoutes } from './vault.ts'
 import { tokenRoutes, type TokenServices } from './tokens.ts'
@@ -23,6 +24,7 @@ export interface OperatorServices {
     DoctorServices &
     TokenServices & {
       audit: AuditDoor
+      jobs: JobDoor
       organizations: OrganizationDoor
       installations(): Promise<Installation[]>
       keys(): Promise<AccessKey[]>
@@ -90,6 +92,7 @@ export function operatorRoutes({ vault, operator }: OperatorServices): Router {
     response.status(201).json(await operator.createKey(paramOf(request, 'installationId'), actorOf(request), bodyOf(request, NewKey)))
   })
   router.use('/audit', auditRoutes(operator.audit))
+  router.use('/jobs', jobRoutes(operator.jobs, actorOf))
   router.use('/organizations', organizationRoutes(operator.organizations, actorOf))
   router.use('/installations/:installationId', installationRoutes(operator, actorOf))
   router.delete(

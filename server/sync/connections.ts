@@ -104,7 +104,7 @@ export async function renewSecrets(
   const connector = requireConnector(known.connector)
   const settings = parseSettings(connector, JSON.parse(known.settings_json))
   const secrets = secretsGiven(connector, settings, input.secrets)
-  const missing = Object.keys(secretIdsOf(known)).filter(name => !secrets.has(name))
+  const missing = Object.keys(secretIdsOf(known)).filter(name => !secrets.has(name) && !connector.passingSecrets?.includes(name))
   if (missing.length > 0)
     throw new AppError('invalid', `The connection "${known.name}" needs all its secrets: ${missing.join(', ')}.`, {
       fields: Object.fromEntries(missing.map(name => [`secrets.${name}`, ['needed']]))

@@ -118,6 +118,13 @@ async function keepPage(
       carried.busy.map(entryUid => ({ entryUid, locale })),
       { lane: 'live', cause }
     )
+    // What the destination asks to wait for is carried by jobs of its own, which try again.
+    await enqueueRecords(
+      trx,
+      sync,
+      carried.failed.filter(({ retryAfterSeconds }) => retryAfterSeconds !== undefined).map(({ entryUid }) => ({ entryUid, locale })),
+      { lane: 'backfill', cause }
+    )
     left = await move(trx, run, countersOf(records.length, carried), next, total)
   })
   run.checkpoint_json = left

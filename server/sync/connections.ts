@@ -228,6 +228,7 @@ export interface ConnectorView {
   directions: ('outbound' | 'inbound')[]
   settings: Record<string, unknown>
   secrets: string[]
+  passingSecrets: string[]
 }
 
 export function connectorViews(): ConnectorView[] {
@@ -236,7 +237,8 @@ export function connectorViews(): ConnectorView[] {
     support: connector.support,
     directions: [...(connector.push ? ['outbound' as const] : []), ...(connector.pull ? ['inbound' as const] : [])],
     settings: z.toJSONSchema(connector.settings, { io: 'input' }),
-    secrets: [...connector.secrets]
+    secrets: [...connector.secrets],
+    passingSecrets: [...(connector.passingSecrets ?? [])]
   }))
 }
 

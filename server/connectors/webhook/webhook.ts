@@ -23,7 +23,7 @@ export const WebhookSettings = z
       .trim()
       .max(2000)
       .refine(isAddress, 'must be an http or https address without user, password or #')
-      .describe('Address that receives each change as a POST')
+      .meta({ title: 'Address', description: 'Receives each change as a signed POST.' })
   })
   .meta({ title: 'Webhook' })
 export type WebhookSettings = z.infer<typeof WebhookSettings>

@@ -12,6 +12,8 @@ export interface ErrorDetails {
   fields?: Record<string, string[]>
   /** For `rate_limited`: when to come back. */
   retryAfterSeconds?: number
+  /** The other side wants nothing more until a person acts: what goes there is paused, not tried again. */
+  pauses?: boolean
 }
 
 /** The message is shown to people: it names the thing and never carries a secret. */
@@ -21,6 +23,7 @@ export class AppError extends Error {
   readonly remedy: string | undefined
   readonly fields: Record<string, string[]> | undefined
   readonly retryAfterSeconds: number | undefined
+  readonly pauses: boolean
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
@@ -28,6 +31,7 @@ export class AppError extends Error {
     this.remedy = details.remedy
     this.fields = details.fields
     this.retryAfterSeconds = details.retryAfterSeconds
+    this.pauses = details.pauses === true
   }
 }
 

@@ -9,7 +9,7 @@
 //   webhook.register | enable (somebody had disabled it) | renew (its header secret was exposed) | remove
 //   connection.create | secrets (all of them anew)
 //   recipient.add | remove (who else is told)
-//   sync.create | pause | resume
+//   sync.create | pause (by a person, or as its endpoint is gone) | resume
 //   run.start (by a person) | cancel
 //   job.retry | discard (dead ones, by a person) | overtake (a run ended after another process had taken over)
 //   key.create | revoke

@@ -61,7 +61,7 @@ export interface Outcome {
 
 /** Everything a connector may touch of the world. */
 export interface ConnectorContext {
-  /** Guarded: private addresses refused unless the operator allows them; redirects followed under the same guard. */
+  /** Guarded: private addresses refused unless the operator allows them; redirects followed under the same guard, or given as they are with `redirect: 'manual'`. */
   fetch: typeof fetch
   /** Host name -> address to connect to, through the same guard. Throws AppError forbidden. */
   resolve(host: string): Promise<string>
@@ -82,6 +82,8 @@ export interface Connector<Settings = unknown, Checkpoint = unknown> {
   readonly settings: z.ZodType<Settings>
   /** Names of the secrets that a connection may carry; whether one is needed is for `check` to find out. */
   readonly secrets: readonly string[]
+  /** Those of them that come and go, as while one gives way to another: a connection without them lacks nothing. */
+  readonly passingSecrets?: readonly string[]
   /** AppError unauthorized | upstream | invalid, with a remedy. */
   check(settings: Settings, ctx: ConnectorContext): Promise<void>
   /** What can be mapped. */
@@ -90,7 +92,7 @@ export interface Connector<Settings = unknown, Checkpoint = unknown> {
   pull?(source: Shape, since: Checkpoint | null, settings: Settings, ctx: ConnectorContext): AsyncIterable<Page<Checkpoint>>
   /** Create or evolve the table, index or bucket. Idempotent; never drops a column. */
   prepare?(shape: Shape, settings: Settings, ctx: ConnectorContext): Promise<void>
-  /** A batch is never all-or-nothing by accident: each change has its own outcome. */
+  /** A batch is never all-or-nothing by accident: each change has its own outcome. An AppError with `pauses` pauses the syncs that write here. */
   push?(shape: Shape, changes: Change[], settings: Settings, ctx: ConnectorContext): Promise<Outcome[]>
   /** For drift; any order. */
   list?(shape: Shape, settings: Settings, ctx: ConnectorContext): AsyncIterable<{ key: string; fingerprint?: string }>

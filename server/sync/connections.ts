@@ -105,7 +105,7 @@ export async function renewSecrets(
   const connector = requireConnector(known.connector)
   const settings = parseSettings(connector, JSON.parse(known.settings_json))
   const secrets = secretsGiven(connector, settings, input.secrets)
-  const missing = Object.keys(secretIdsOf(known)).filter(name => !secrets.has(name))
+  const missing = Object.keys(secretIdsOf(known)).filter(name => !secrets.has(name) && !connector.passingSecrets?.includes(name))
   if (missing.length > 0)
     throw new AppError('invalid', `The connection "${known.name}" needs all its secrets: ${missing.join(', ')}.`, {
       fields: Object.fromEntries(missing.map(name => [`secrets.${name}`, ['needed']]))
@@ -224,6 +224,7 @@ export interface ConnectorView {
   directions: ('outbound' | 'inbound')[]
   settings: Record<string, unknown>
   secrets: string[]
+  passingSecrets: string[]
 }
 
 export function connectorViews(): ConnectorView[] {
@@ -232,7 +233,8 @@ export function connectorViews(): ConnectorView[] {
     support: connector.support,
     directions: [...(connector.push ? ['outbound' as const] : []), ...(connector.pull ? ['inbound' as const] : [])],
     settings: z.toJSONSchema(connector.settings, { io: 'input' }),
-    secrets: [...connector.secrets]
+    secrets: [...connector.secrets],
+    passingSecrets: [...(connector.passingSecrets ?? [])]
   }))
 }
 

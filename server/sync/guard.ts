@@ -125,7 +125,7 @@ export function createGuard(settings: GuardSettings): Guard {
         await resolveHost(url.hostname)
         const response = await undiciFetch(url, { ...(init as object), redirect: 'manual', dispatcher: agent })
         const next = response.headers.get('location')
-        if (response.status < 300 || response.status > 399 || next === null) return response
+        if (response.status < 300 || response.status > 399 || next === null || init?.redirect === 'manual') return response
         if (init?.method !== undefined && init.method !== 'GET' && init.method !== 'HEAD')
           throw new AppError('upstream', `${url.host} redirects a ${init.method}, which is not followed.`)
         const target = new URL(next, url)

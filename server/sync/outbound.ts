@@ -123,6 +123,13 @@ async function keepPage(
       carried.busy.map(entryUid => ({ entryUid, locale })),
       { lane: 'live', cause }
     )
+    // What the destination asks to wait for is carried by jobs of its own, which try again.
+    await enqueueRecords(
+      trx,
+      sync,
+      carried.failed.filter(({ retryAfterSeconds }) => retryAfterSeconds !== undefined).map(({ entryUid }) => ({ entryUid, locale })),
+      { lane: 'backfill', cause }
+    )
     const counters = countersOf(records.length, carried)
     left = await move(trx, run, { ...counters, skipped: counters.skipped + records.length - met.length }, next, total)
   })

@@ -1,6 +1,6 @@
 // A sync: what moves, which way, when. This file owns its row; creating is create.ts, doing is outbound.ts and inbound.ts.
 //
-//   active -> paused   by a person; its runs pause, its waiting jobs are dropped
+//   active -> paused   by a person, or by its endpoint (endpoint.ts); its runs pause, its waiting jobs are dropped
 //   paused -> active   by a person; what happened meanwhile is found by a run from the beginning
 import { type Actor, appendAudit } from '../audit/audit.ts'
 import type { Db } from '../database/database.ts'
@@ -59,17 +59,24 @@ export async function findSync(db: Db, id: string): Promise<SyncRow | undefined>
   return await db.selectFrom('sync').selectAll().where('id', '=', id).executeTakeFirst()
 }
 
-/** A second pause is as good as the first. */
+/** A second pause is as good as the first, and tells no second time of it. `reason`: in a sentence; by whom when left out. */
 export async function pauseSync(
   db: Db,
   deps: { vault: Vault },
-  input: { installationId: string; id: string; actor: Actor }
+  input: { installationId: string; id: string; actor: Actor; reason?: string }
 ): Promise<SyncRow> {
   return await db.transaction().execute(async trx => {
     const sync = await getSync(trx, input)
-    if (sync.state === 'paused') return sync
-    const paused = { state: 'paused' as const, paused_reason: `Paused by ${input.actor.name}.`, updated_at: Date.now() }
-    await trx.updateTable('sync').set(paused).where('id', '=', sync.id).execute()
+    const reason = input.reason ?? `Paused by ${input.actor.name}.`
+    const paused = { state: 'paused' as const, paused_reason: reason, updated_at: Date.now() }
+    // Two workers may meet the same closed door at once: the second waits here, and finds it done.
+    const { numUpdatedRows } = await trx
+      .updateTable('sync')
+      .set(paused)
+      .where('id', '=', sync.id)
+      .where('state', '=', 'active')
+      .executeTakeFirst()
+    if (numUpdatedRows === 0n) return await getSync(trx, input)
     await trx
       .updateTable('run')
       .set({ status: 'paused' })
@@ -82,7 +89,8 @@ export async function pauseSync(
       installationId: sync.installation_id,
       actor: input.actor,
       action: 'sync.pause',
-      object: syncObject(sync)
+      object: syncObject(sync),
+      ...(input.reason === undefined ? {} : { detail: { reason } })
     })
     return { ...sync, ...paused }
   })

@@ -1,6 +1,7 @@
 // The jobs of this room: runs, single records, schedules. It opens what a job needs (stack, content type, connection, table),
 // decides what an error means for the job, and leaves the work to outbound.ts, inbound.ts and carry.ts.
 //
+//   the endpoint is gone            its syncs are paused (endpoint.ts)
 //   the stack's token is refused   the job waits without losing an attempt; custody holds the installation if the token is dead
 //   upstream, rate_limited         the job is tried again from the checkpoint; after its last try the run is `failed`
 //   invalid, forbidden, not_found  the run is `failed` at once, with the words and the remedy
@@ -14,6 +15,7 @@ import { holdOf } from '../jobs/queue.ts'
 import { applyOutbound, chooserOf, planOfRun, skipRest } from './apply.ts'
 import { carry, type Outbound } from './carry.ts'
 import { getConnection, openConnection, words } from './connections.ts'
+import { pauseIfGone } from './endpoint.ts'
 import { type Hint, readAgainIn } from './hint.ts'
 import { type Inbound, runInbound } from './inbound.ts'
 import { clearTrouble, noteTrouble } from './links.ts'
@@ -117,6 +119,8 @@ async function runJob(db: Db, deps: SyncJobDeps, memory: Memory, runId: string, 
   } catch (error) {
     if (ctx.signal.aborted || !(error instanceof Error)) throw error
     if (error instanceof RunMoved) return { cancel: 'the run was paused, cancelled or moved on elsewhere' }
+    const gone = await pauseIfGone(db, deps, sync, error)
+    if (gone) return gone
     if (isAppError(error, 'unauthorized')) {
       await noteRunTrouble(db, run.id, words(error))
       return await untilTokenWorks(db, sync, error)
@@ -207,6 +211,8 @@ async function recordJob(db: Db, deps: SyncJobDeps, memory: Memory, job: RecordJ
     if (later !== undefined) return { snoozeSeconds: later, reason: 'the destination asks to wait' }
   } catch (error) {
     if (ctx.signal.aborted || !isAppError(error)) throw error
+    const gone = await pauseIfGone(db, deps, sync, error)
+    if (gone) return gone
     if (error.code === 'unauthorized') return await untilTokenWorks(db, sync, error)
     await noteTrouble(db, sync, { locale, external_id: key, entry_uid: entryUid }, words(error))
     throw error

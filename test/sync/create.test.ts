@@ -225,6 +225,13 @@ forEachDatabase(open => {
         directions: ['outbound', 'inbound'],
         secrets: ['password'],
         settings: { oneOf: expect.any(Array) as unknown[] }
+      },
+      {
+        id: 'webhook',
+        directions: ['outbound'],
+        secrets: ['signingSecret', 'formerSigningSecret'],
+        passingSecrets: ['formerSigningSecret'],
+        settings: { title: 'Webhook', properties: { url: { type: 'string' } } }
       }
     ])
   })

@@ -74,6 +74,12 @@ describe('hosts', () => {
     })
   })
 
+  it('gives a redirect as it is to whoever wants to judge it', async () => {
+    const answer = await guard(['127.0.0.1']).fetch(`http://127.0.0.1:${port}/away`, { method: 'POST', body: '{}', redirect: 'manual' })
+    expect(answer.status).toBe(302)
+    await answer.body?.cancel()
+  })
+
   it('fetches what is allowed and follows no redirect out of it', async () => {
     const allowed = guard(['127.0.0.1'])
     expect(await (await allowed.fetch(`http://127.0.0.1:${port}/`)).text()).toBe('hello')

@@ -111,7 +111,8 @@ export const connector: ConnectorInfo = {
       }
     ]
   },
-  secrets: ['password']
+  secrets: ['password'],
+  passingSecrets: []
 }
 
 export const connection: Connection = {

@@ -21,17 +21,20 @@ const Postgres = z.strictObject({
     .describe('TLS: off, require (any certificate), verify (certificate must be valid)')
 })
 
-const Mysql = z.strictObject({
-  system: z.literal('mysql').describe('MariaDB or MySQL'),
-  host: z.string().trim().min(1).max(253).describe('Host'),
-  port: z.number().int().min(1).max(65_535).default(3306).describe('Port'),
-  database: z.string().trim().min(1).max(64).describe('Database'),
-  user: z.string().trim().min(1).max(80).describe('User'),
-  ssl: z
-    .enum(['off', 'require', 'verify'])
-    .default('off')
-    .describe('TLS: off, require (any certificate), verify (certificate must be valid)')
-})
+const Mysql = z
+  .strictObject({
+    system: z.literal('mysql').describe('MariaDB or MySQL'),
+    host: z.string().trim().min(1).max(253).describe('Host'),
+    port: z.number().int().min(1).max(65_535).default(3306).describe('Port'),
+    database: z.string().trim().min(1).max(64).describe('Database'),
+    user: z.string().trim().min(1).max(80).describe('User'),
+    ssl: z
+      .enum(['off', 'require', 'verify'])
+      .default('off')
+      .describe('TLS: off, require (any certificate), verify (certificate must be valid)')
+  })
+  // Unlike the others no test run brings one along.
+  .meta({ support: 'a real MariaDB, where one runs' })
 
 export const SqlSettings = z.discriminatedUnion('system', [Sqlite, Postgres, Mysql])
 export type SqlSettings = z.infer<typeof SqlSettings>

@@ -99,7 +99,9 @@ export const ConnectorInfo = z.object({
   directions: z.array(z.enum(['outbound', 'inbound'])),
   /** JSON Schema of the settings. */
   settings: z.record(z.string(), z.unknown()),
-  secrets: z.array(z.string())
+  secrets: z.array(z.string()),
+  /** Those of them that come and go, as while one gives way to another. */
+  passingSecrets: z.array(z.string())
 })
 export type ConnectorInfo = z.infer<typeof ConnectorInfo>
 

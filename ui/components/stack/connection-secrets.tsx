@@ -1,5 +1,5 @@
-// A connection's secrets entered anew: after a move or a reinstall erased them, or because they may be known to others. They are
-// checked against the system before they are kept, and forgotten here.
+// A connection's secrets entered anew: after a move or a reinstall erased them, because they may be known to others, or as others take
+// their place. They are checked against the system before they are kept, and forgotten here.
 import { useMutation, useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import type { Connection, ConnectorInfo } from '../../../server/http/contract/stack.ts'
@@ -19,13 +19,14 @@ export function ConnectionSecretsForm({ connection, onClose }: { connection: Con
         <h3 ref={heading} tabIndex={-1}>
           Secrets of {connection.name}
         </h3>
-        <p className="muted">
-          {connection.secrets === 'exposed'
-            ? 'The key that sealed them was reported as known to others. Change them in the system first, then enter the new ones here.'
-            : 'They were erased when the former installation ended. Its syncs need them to go on.'}
-        </p>
+        <p className="muted">{reasons[connection.secrets]}</p>
         {connectors.data ? (
-          <Fields connection={connection} names={secretNames(connector, connection)} onClose={onClose} />
+          <Fields
+            connection={connection}
+            names={secretNames(connector, connection)}
+            passing={connector?.passingSecrets ?? []}
+            onClose={onClose}
+          />
         ) : connectors.error ? (
           <Problem error={connectors.error} retry={() => void connectors.refetch()} />
         ) : (
@@ -34,6 +35,13 @@ export function ConnectionSecretsForm({ connection, onClose }: { connection: Con
       </div>
     </div>
   )
+}
+
+const reasons: Record<Connection['secrets'], string> = {
+  exposed: 'The key that sealed them was reported as known to others. Change them in the system first, then enter the new ones here.',
+  erased: 'They were erased when the former installation ended. Its syncs need them to go on.',
+  kept: 'They take the place of all that it has now, once they are checked. One that is left empty is erased.',
+  none: 'It has none so far.'
 }
 
 /** Which secrets this very kind of system has: those of the variant whose fixed values it bears, else the connector's. */
@@ -45,7 +53,17 @@ export function secretNames(connector: ConnectorInfo | undefined, { settings }: 
   return variant?.secrets ?? connector.secrets
 }
 
-function Fields({ connection, names, onClose }: { connection: Connection; names: string[]; onClose: () => void }) {
+function Fields({
+  connection,
+  names,
+  passing,
+  onClose
+}: {
+  connection: Connection
+  names: string[]
+  passing: string[]
+  onClose: () => void
+}) {
   const { api } = useStack()
   const refresh = useRefresh()
   const [values, setValues] = useState<Record<string, string>>({})
@@ -71,6 +89,7 @@ function Fields({ connection, names, onClose }: { connection: Connection; names:
       <div className="fields">
         <SecretFields
           names={names}
+          passing={passing}
           values={values}
           onValue={(name, value) => setValues(before => ({ ...before, [name]: value }))}
           error={replace.error}

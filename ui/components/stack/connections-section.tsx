@@ -56,11 +56,15 @@ export function ConnectionsSection({ primary = false }: { primary?: boolean }) {
                 render: connection =>
                   can.configure ? (
                     <div className="actions">
-                      {connection.secrets === 'erased' || connection.secrets === 'exposed' ? (
-                        <Button look="plain" aria-label={`Enter secrets: ${connection.name}`} onClick={() => setEntering(connection)}>
-                          Enter secrets
+                      {connection.secrets === 'none' ? null : (
+                        <Button
+                          look="plain"
+                          aria-label={`${secretsAction(connection)}: ${connection.name}`}
+                          onClick={() => setEntering(connection)}
+                        >
+                          {secretsAction(connection)}
                         </Button>
-                      ) : null}
+                      )}
                       <Button
                         look="plain"
                         aria-label={`Check now: ${connection.name}`}
@@ -96,6 +100,10 @@ function ConnectionState({ connection }: { connection: Connection }) {
       {connection.error && connection.secrets !== 'erased' ? <p className="meta">{connection.error}</p> : null}
     </>
   )
+}
+
+function secretsAction({ secrets }: Connection): string {
+  return secrets === 'kept' ? 'Change secrets' : 'Enter secrets'
 }
 
 /** The settings that say where it is, without knowing the connector: its plain values, in their own order, the kind left out. */

@@ -72,7 +72,7 @@ function Fields({ kinds, onClose }: { kinds: Kind[]; onClose: () => void }) {
             value={String(chosen)}
             onValue={value => setChosen(Number(value))}
             options={kinds.map((kind, index) => [String(index), systemName(kind)] as const)}
-            hint={`Proven by: ${connector.support}`}
+            hint={`Proven by: ${variant.support ?? connector.support}`}
           />
         ) : null}
         <TextField
@@ -95,6 +95,7 @@ function Fields({ kinds, onClose }: { kinds: Kind[]; onClose: () => void }) {
         ))}
         <SecretFields
           names={secretNames}
+          passing={connector.passingSecrets}
           values={secrets}
           onValue={(name, value) => setSecrets(before => ({ ...before, [name]: value }))}
           error={create.error}

@@ -18,6 +18,8 @@ export interface Variant {
   fields: SchemaField[]
   /** Names of its secrets where the schema says them; null = as the connector says. */
   secrets: string[] | null
+  /** What proves it where the schema says so; null = as the connector says. */
+  support: string | null
 }
 
 type Schema = Record<string, unknown>
@@ -36,7 +38,8 @@ function variantOf(schema: Schema): Variant {
     fixed,
     label: textOf(schema['title']) || textOf(kind?.['description']) || Object.values(fixed).map(String).join(' ') || 'Settings',
     fields: properties.flatMap(([name, property]) => ('const' in property ? [] : [fieldOf(name, property, required.has(name))])),
-    secrets: Array.isArray(schema['secrets']) ? (schema['secrets'] as string[]) : null
+    secrets: Array.isArray(schema['secrets']) ? (schema['secrets'] as string[]) : null,
+    support: textOf(schema['support']) || null
   }
 }
 

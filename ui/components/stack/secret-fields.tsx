@@ -4,11 +4,14 @@ import { labelOf } from './schema-form.ts'
 
 export function SecretFields({
   names,
+  passing,
   values,
   onValue,
   error
 }: {
   names: readonly string[]
+  /** Those that are needed only while one gives way to another. */
+  passing: readonly string[]
   values: Record<string, string>
   onValue: (name: string, value: string) => void
   error: unknown
@@ -21,7 +24,11 @@ export function SecretFields({
       autoComplete="off"
       value={values[name] ?? ''}
       onValue={value => onValue(name, value)}
-      hint="Sealed; never shown again. Empty where none is needed."
+      hint={
+        passing.includes(name)
+          ? 'Only while another takes its place. Sealed; never shown again.'
+          : 'Sealed; never shown again. Empty where none is needed.'
+      }
       errors={fieldErrors(error, name)}
     />
   ))

@@ -6,10 +6,12 @@ import type { Db } from '../database/database.ts'
 import type { ContentType, Entry } from '../contentstack/stack.ts'
 import { AppError, isAppError } from '../errors.ts'
 import { hashVersion } from './canonical.ts'
+import { compute } from './computed.ts'
 import type { OpenConnection } from './connections.ts'
+import type { Expressions } from './expressions.ts'
 import { claimLinks, findLinks, type LinkRow, releaseClaim, type Settlement, settleLinks } from './links.ts'
 import type { Mapping } from './mapping.ts'
-import { destinationKey, entryHash, entryValues } from './outward.ts'
+import { destinationKey, entryHash, entryInput, entryValues } from './outward.ts'
 import { planOutbound } from './plan.ts'
 import type { SyncRow } from './sync.ts'
 
@@ -20,6 +22,7 @@ export interface Outbound {
   shape: Shape
   contentType: ContentType
   connection: OpenConnection
+  expressions: Expressions
   signal: AbortSignal
 }
 
@@ -85,6 +88,12 @@ export async function carry(
     return carried
   }
 
+  // Before the claim: what others may do meanwhile does not wait for somebody's slow expression.
+  const written = changed.flatMap(({ key, entry, step }) => (entry && step === 'write' ? [{ key, input: entryInput(entry) }] : []))
+  const inputs = written.map(({ input }) => input)
+  const evaluated = await compute(outbound.expressions, sync.installation_id, mapping, inputs, outbound.signal)
+  const computed = new Map(written.map(({ key }, index) => [key, evaluated[index]]))
+
   const claim = await claimLinks(
     db,
     sync,
@@ -104,7 +113,8 @@ export async function carry(
         continue
       }
       try {
-        const values = record.entry && record.step === 'write' ? entryValues(record.entry, mapping, outbound.contentType.schema) : null
+        const { schema } = outbound.contentType
+        const values = record.entry && record.step === 'write' ? entryValues(record.entry, mapping, schema, computed.get(record.key)) : null
         pushes.push({ record, change: { key: record.key, values, order } })
       } catch (error) {
         if (!isAppError(error, 'invalid')) throw error

@@ -1,6 +1,6 @@
 // A sync: what moves, which way, when. This file owns its row; creating is create.ts, doing is outbound.ts and inbound.ts.
 //
-//   active -> paused   by a person; its runs pause, its waiting jobs are dropped
+//   active -> paused   by a person, or by itself when its mapping no longer fits (broken.ts); its runs pause, its waiting jobs are dropped
 //   paused -> active   by a person; what happened meanwhile is found by a run from the beginning
 import { type Actor, appendAudit } from '../audit/audit.ts'
 import type { Db } from '../database/database.ts'
@@ -57,12 +57,13 @@ export async function findSync(db: Db, id: string): Promise<SyncRow | undefined>
 export async function pauseSync(
   db: Db,
   deps: { vault: Vault },
-  input: { installationId: string; id: string; actor: Actor }
+  input: { installationId: string; id: string; actor: Actor; reason?: string; detail?: Record<string, unknown> }
 ): Promise<SyncRow> {
   return await db.transaction().execute(async trx => {
     const sync = await getSync(trx, input)
     if (sync.state === 'paused') return sync
-    const paused = { state: 'paused' as const, paused_reason: `Paused by ${input.actor.name}.`, updated_at: Date.now() }
+    const paused_reason = input.reason ?? `Paused by ${input.actor.name}.`
+    const paused = { state: 'paused' as const, paused_reason, updated_at: Date.now() }
     await trx.updateTable('sync').set(paused).where('id', '=', sync.id).execute()
     await trx
       .updateTable('run')
@@ -76,7 +77,8 @@ export async function pauseSync(
       installationId: sync.installation_id,
       actor: input.actor,
       action: 'sync.pause',
-      object: syncObject(sync)
+      object: syncObject(sync),
+      ...(input.detail ? { detail: input.detail } : {})
     })
     return { ...sync, ...paused }
   })

@@ -6,16 +6,17 @@
 //   invalid, forbidden, not_found  the run is `failed` at once, with the words and the remedy
 import { databaseNow } from '../database/clock.ts'
 import type { Db } from '../database/database.ts'
-import type { ContentType, StackClient } from '../contentstack/stack.ts'
+import type { ContentType, Entry, StackClient } from '../contentstack/stack.ts'
 import { isAppError } from '../errors.ts'
 import { installationById } from '../installations/installation.ts'
 import type { JobContext, JobKind, JobResult } from '../jobs/job.ts'
 import { holdOf } from '../jobs/queue.ts'
+import { contentTypeNow, fitJob, pauseIfBroken } from './broken.ts'
 import { carry, type Outbound } from './carry.ts'
 import { getConnection, openConnection, words } from './connections.ts'
+import type { Expressions } from './expressions.ts'
 import { runInbound } from './inbound.ts'
 import { clearTrouble, noteTrouble } from './links.ts'
-import { requireExternalIdField } from './mapping.ts'
 import { runOutbound } from './outbound.ts'
 import { destinationKey, outboundShape } from './outward.ts'
 import { recordAttempts, type RecordJob, recordJobKind } from './record-jobs.ts'
@@ -31,10 +32,11 @@ import {
   scheduleJobKind,
   startRun
 } from './runs.ts'
-import { findSync, inboundOptions, mappingOf, outboundOptions, type SyncDeps, type SyncRow } from './sync.ts'
+import { findSync, mappingOf, outboundOptions, type SyncDeps, type SyncRow } from './sync.ts'
 
 export interface SyncJobDeps extends SyncDeps {
   database: { db: Db }
+  expressions: Expressions
   /** How long one turn of a run lasts before others get theirs. Default 20 s. */
   sliceSeconds?: number
   /** See Inbound. Default 30 s, the CMA client's time-out. */
@@ -75,7 +77,7 @@ export function syncJobs(deps: SyncJobDeps): JobKind[] {
       }
     }
   ]
-  return kinds
+  return [...kinds, fitJob(db, deps, untilTokenWorks.bind(null, db))]
 }
 
 interface Memory {
@@ -128,10 +130,10 @@ async function turn(
     signal: ctx.signal
   })
   const stack = client.with({ branch: sync.branch })
+  const contentType = await fitting(db, deps, memory, sync, stack)
+  if (contentType === null) throw new RunMoved('the mapping no longer fits, the sync is paused')
   if (sync.direction === 'outbound')
-    return await runOutbound(db, await openOutbound(db, deps, memory, sync, stack, ctx.signal), stack, run, until)
-  const contentType = await stack.contentType(sync.content_type)
-  requireExternalIdField(contentType, inboundOptions(sync).externalIdField)
+    return await runOutbound(db, await openOutbound(db, deps, memory, sync, contentType, ctx.signal), stack, run, until)
   const installation = await installationById(db, sync.installation_id)
   const connection = openConnection(db, deps, await getConnection(db, { installationId: sync.installation_id, id: sync.connection_id }))
   const inbound = {
@@ -139,6 +141,7 @@ async function turn(
     mapping: mappingOf(sync),
     contentType,
     connection,
+    expressions: deps.expressions,
     stack,
     locale: installation.master_locale || (await masterLocale(stack)),
     signal: ctx.signal,
@@ -159,7 +162,11 @@ async function recordJob(db: Db, deps: SyncJobDeps, memory: Memory, job: RecordJ
     const stack = client.with({ branch: sync.branch })
     const readAt = await databaseNow(db)
     const entry = await stack.entry(sync.content_type, entryUid, { locale })
-    const outbound = await openOutbound(db, deps, memory, sync, stack, ctx.signal)
+    let contentType = await memory.schemas.get(sync, stack)
+    // A row goes, or a column is emptied, only by what the content type is now.
+    if (!contentType || !entry || mayBeOlder(contentType, entry, sync)) contentType = await fitting(db, deps, memory, sync, stack)
+    if (contentType === null) return { cancel: 'the mapping no longer fits, the sync is paused' }
+    const outbound = await openOutbound(db, deps, memory, sync, contentType, ctx.signal)
     const record = { entryUid, entry: entry?.locale === locale ? entry : null }
     const why = { cause: job.cause, claimant: `job ${ctx.jobId}`, runId: null, readAt, force: job.force === true }
     const carried = await carry(db, outbound, locale, [record], why, () => Promise.resolve())
@@ -186,7 +193,7 @@ async function openOutbound(
   deps: SyncJobDeps,
   memory: Memory,
   sync: SyncRow,
-  stack: StackClient,
+  contentType: ContentType,
   signal: AbortSignal
 ): Promise<Outbound> {
   const mapping = mappingOf(sync)
@@ -201,7 +208,7 @@ async function openOutbound(
     sync,
     mapping,
     shape,
-    contentType: await memory.schemas.get(sync, stack),
+    contentType,
     connection: {
       ...opened,
       async push(...given) {
@@ -214,29 +221,48 @@ async function openOutbound(
         }
       }
     },
+    expressions: deps.expressions,
     signal
   }
 }
 
+/** The content type as it is now. null: the mapping no longer fits it, and the sync is paused. */
+async function fitting(db: Db, deps: SyncJobDeps, memory: Memory, sync: SyncRow, stack: StackClient): Promise<ContentType | null> {
+  const contentType = await memory.schemas.fresh(sync, stack)
+  return (await pauseIfBroken(db, deps, sync, contentType)) ? null : contentType
+}
+
+/** A field that the remembered schema has and the entry lacks: removed since, or the entry is older than the field. */
+function mayBeOlder(contentType: ContentType, entry: Entry, sync: SyncRow): boolean {
+  const named = mappingOf(sync).flatMap(row => (row.from === undefined ? (row.reads ?? []) : [row.from.split('.', 1)[0] ?? '']))
+  return named.some(uid => !Object.hasOwn(entry, uid) && contentType.schema.some(field => field.uid === uid))
+}
+
 interface Schemas {
-  get(sync: SyncRow, stack: StackClient): Promise<ContentType>
+  /** Up to a minute old. null: it was gone. */
+  get(sync: SyncRow, stack: StackClient): Promise<ContentType | null>
+  fresh(sync: SyncRow, stack: StackClient): Promise<ContentType | null>
 }
 
 function createSchemas(): Schemas {
-  const known = new Map<string, { until: number; contentType: Promise<ContentType> }>()
+  const known = new Map<string, { until: number; contentType: Promise<ContentType | null> }>()
+  const keyOf = (sync: SyncRow): string => `${sync.installation_id}:${sync.branch}:${sync.content_type}`
+  const fresh: Schemas['fresh'] = async (sync, stack) => {
+    const key = keyOf(sync)
+    const contentType = contentTypeNow(stack, sync.content_type)
+    known.set(key, { until: Date.now() + schemaSeconds * 1000, contentType })
+    try {
+      return await contentType
+    } catch (error) {
+      known.delete(key)
+      throw error
+    }
+  }
   return {
+    fresh,
     async get(sync, stack) {
-      const key = `${sync.installation_id}:${sync.branch}:${sync.content_type}`
-      const have = known.get(key)
-      if (have && have.until > Date.now()) return await have.contentType
-      const contentType = stack.contentType(sync.content_type)
-      known.set(key, { until: Date.now() + schemaSeconds * 1000, contentType })
-      try {
-        return await contentType
-      } catch (error) {
-        known.delete(key)
-        throw error
-      }
+      const have = known.get(keyOf(sync))
+      return have && have.until > Date.now() ? await have.contentType : await fresh(sync, stack)
     }
   }
 }

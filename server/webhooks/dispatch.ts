@@ -5,6 +5,7 @@ import { AppError, isAppError } from '../errors.ts'
 import { activateInstallation, type Installation, installationById, rememberPending, uninstall } from '../installations/installation.ts'
 import { findWrite } from '../installations/ledger.ts'
 import type { JobKind } from '../jobs/job.ts'
+import { lookAtFit } from '../sync/broken.ts'
 import { type ChangedRecord, syncJobsForRecords } from '../sync/record-jobs.ts'
 import type { Vault } from '../vault/vault.ts'
 import { type DeliveryRow, settleDelivery, undispatched } from './delivery.ts'
@@ -55,6 +56,10 @@ async function dispatchContent(trx: Db, deliveries: readonly DeliveryRow[]): Pro
       await settleDelivery(trx, delivery.id, { status: 'ignored', note: ignored })
       continue
     }
+    if (delivery.module !== 'entry') {
+      await dispatchSchema(trx, delivery, notice)
+      continue
+    }
     const { contentType, locale } = notice
     const entryUid = notice.objectUid ?? ''
     const own = await ownWrite(trx, installation, { ...notice, entryUid })
@@ -82,8 +87,23 @@ async function dispatchContent(trx: Db, deliveries: readonly DeliveryRow[]): Pro
 
 function whyIgnored(installation: Installation, delivery: DeliveryRow, notice: ContentNotice): string | null {
   if (installation.status !== 'active') return 'the app is no longer installed'
+  if (describesSchema(delivery.module)) return notice.objectUid === null ? `names no ${delivery.module}` : null
   if (delivery.module !== 'entry') return `no sync carries changes of kind "${delivery.module}" yet`
   return notice.objectUid === null || notice.contentType === null ? 'names no entry' : null
+}
+
+const describesSchema = (module: string): boolean => module === 'content_type' || module === 'global_field'
+
+/** The syncs that it may concern look at it themselves; which content types hold a global field is not told. */
+async function dispatchSchema(trx: Db, delivery: DeliveryRow, notice: ContentNotice): Promise<void> {
+  const count = await lookAtFit(trx, {
+    installationId: delivery.installation_id,
+    contentType: delivery.module === 'content_type' ? notice.objectUid : null,
+    branch: notice.branch ?? webhookBranch
+  })
+  const note =
+    count === 0 ? 'no active sync carries this content type' : `${count} ${count === 1 ? 'mapping is' : 'mappings are'} looked at`
+  await settleDelivery(trx, delivery.id, { status: count === 0 ? 'ignored' : 'dispatched', note })
 }
 
 /** Our own write coming back still wakes the other syncs; whoever wrote finds nothing changed and stops there. */

@@ -152,10 +152,18 @@ export const ContentType = z.object({
 })
 export type ContentType = z.infer<typeof ContentType>
 
+/** Either `from` or `expression`. */
 export const MappingRow = z.strictObject({
-  from: z.string().check(z.minLength(1)),
+  /** A field's path (outbound), a column's name (inbound). */
+  from: z.optional(z.string().check(z.minLength(1))),
+  /** JSONata over the record: an entry's fields outbound, its columns inbound. */
+  expression: z.optional(z.string().check(z.minLength(1), z.maxLength(4_000))),
   to: z.string().check(z.minLength(1)),
-  required: z.optional(z.boolean())
+  /** Taken where the record gives nothing. */
+  default: z.optional(z.union([z.string().check(z.maxLength(4_000)), z.number(), z.boolean()])),
+  required: z.optional(z.boolean()),
+  /** Of the column that an outbound expression fills; text when absent. */
+  type: z.optional(z.enum(['text', 'integer', 'number', 'boolean', 'datetime', 'json']))
 })
 export type MappingRow = z.infer<typeof MappingRow>
 
@@ -195,7 +203,7 @@ export const NewSync = z.strictObject({
   target: z.string(),
   branch: z.optional(z.string()),
   locales: z.optional(z.array(z.string())),
-  mapping: z.optional(z.array(MappingRow)),
+  mapping: z.optional(z.array(MappingRow).check(z.maxLength(500))),
   /** Inbound only: the unique field that holds the record's key. */
   externalIdField: z.optional(z.string()),
   schedule: z.optional(z.strictObject({ cron: z.string(), timeZone: z.string() }))

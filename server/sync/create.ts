@@ -38,7 +38,8 @@ export interface SyncInput {
   schedule?: { cron: string; timeZone: string } | undefined
 }
 
-type Draft = Pick<SyncRow, 'name' | 'content_type'> & { mapping: Mapping[]; options: OutboundOptions | InboundOptions }
+/** A sync as it would be, judged. */
+export type Draft = Pick<SyncRow, 'name' | 'content_type'> & { mapping: Mapping[]; options: OutboundOptions | InboundOptions }
 
 const checkSeconds = 30
 
@@ -142,14 +143,21 @@ async function wanted(stack: StackClient, sync: SyncInput): Promise<ContentType[
   })
 }
 
-function draftOutbound(sync: SyncInput, contentType: ContentType, connection: OpenConnection): Draft {
+/** AppError invalid with fields for a mapping that does not fit. */
+export function draftOutbound(sync: SyncInput, contentType: ContentType, connection: OpenConnection): Draft {
   const mapping = sync.mapping && sync.mapping.length > 0 ? checkOutbound(contentType, sync.mapping) : defaultOutbound(contentType)
   refuseDefaults('outbound', mapping, contentType)
   const options: OutboundOptions = { table: `${sync.target}${contentType.uid}`, source: 'draft' }
   return { name: `${contentType.title} -> ${connection.row.name}`, content_type: contentType.uid, mapping, options }
 }
 
-async function draftInbound(sync: SyncInput, contentTypes: ContentType[], connection: OpenConnection, signal: AbortSignal): Promise<Draft> {
+/** AppError invalid with fields, or what the connector says when it is asked for its columns. */
+export async function draftInbound(
+  sync: SyncInput,
+  contentTypes: ContentType[],
+  connection: OpenConnection,
+  signal: AbortSignal
+): Promise<Draft> {
   const [contentType] = contentTypes
   if (!contentType || contentTypes.length > 1)
     throw new AppError('invalid', 'An inbound sync brings records into one content type.', { fields: { contentTypes: ['name one'] } })

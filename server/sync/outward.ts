@@ -83,12 +83,13 @@ function carried(entry: Entry, row: Mapping, from: string, schema: readonly Sche
   return columnValue(row, from, source, valueAt(entry, source.steps))
 }
 
-/** Stricter than for fields: nobody means a list where a text should stand. */
+/** Stricter than for fields: nobody means a list where a text should stand, and PostgreSQL keeps no NUL. */
 function expressed(row: Mapping, value: unknown): Scalar {
   const says = `The expression for ${row.to} gives`
   const loose = row.type === 'json' || value === null || typeof value !== 'object'
   const whole = row.type !== 'integer' || typeof value !== 'number' || Number.isSafeInteger(value)
-  if (!loose || !whole) throw misfit(says, value, row.type)
+  const kept = typeof value !== 'string' || !value.includes('\0')
+  if (!loose || !whole || !kept) throw misfit(says, value, row.type)
   return scalar(says, row.type === 'datetime' && typeof value === 'number' ? timeOf(value) : value, row.type)
 }
 

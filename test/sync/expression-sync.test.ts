@@ -3,8 +3,10 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { blogApiKey } from '../../sandbox/world/built-in.ts'
 import type { ContentType } from '../../server/contentstack/stack.ts'
 import { lookAtFit } from '../../server/sync/broken.ts'
+import { changeMapping } from '../../server/sync/change.ts'
+import type { MappingInput } from '../../server/sync/mapping.ts'
 import { startRunBy } from '../../server/sync/runs.ts'
-import { findSync, resumeSync, type SyncRow } from '../../server/sync/sync.ts'
+import { findSync, pauseSync, resumeSync, type SyncRow } from '../../server/sync/sync.ts'
 import { syncJobsForRecord } from '../../server/sync/record-jobs.ts'
 import { failedRecords } from '../../server/sync/views.ts'
 import { forEachDatabase } from '../support/databases.ts'
@@ -95,7 +97,9 @@ forEachDatabase(open => {
       await stage.drain()
       expect(await now(sync)).toMatchObject({ state: 'active', paused_reason: null })
       expect(await stage.lastRun(sync)).toMatchObject({ status: 'success' })
-      expect([...stage.rows('author').values()].every(row => String(row['title']).startsWith('Changed'))).toBe(true)
+      expect(
+        [...stage.rows('author').values()].filter(row => row['locale'] === 'en-us').every(row => String(row['title']).startsWith('Changed'))
+      ).toBe(true)
     })
 
     it('never empties a column by a live change that comes before the news of its field', async () => {
@@ -214,6 +218,54 @@ forEachDatabase(open => {
     await rerun(sync)
     expect(await now(sync)).toMatchObject({ state: 'paused', paused_reason: expect.stringContaining('author is gone') as string })
     expect(stage.rows('author')).toEqual(before)
+  })
+
+  describe('another mapping', () => {
+    const change = (sync: SyncRow, mapping: MappingInput[]): Promise<SyncRow> =>
+      changeMapping(stage.db, stage.deps, { installationId: stage.installation.id, id: sync.id, actor: person, mapping })
+    const pause = (sync: SyncRow): Promise<SyncRow> =>
+      pauseSync(stage.db, stage.deps, { installationId: stage.installation.id, id: sync.id, actor: person })
+    const resume = async (sync: SyncRow): Promise<void> => {
+      await resumeSync(stage.db, stage.deps, { installationId: stage.installation.id, id: sync.id, actor: person })
+      await stage.drain()
+    }
+
+    it('is taken of a paused sync, and its resuming carries every record by it', async () => {
+      await begin()
+      const sync = await stage.createOne({ contentTypes: ['author'], mapping: [{ from: 'title', to: 'title' }] })
+      const mapping = [
+        { from: 'title', to: 'title' },
+        { expression: '$uppercase(title)', to: 'shout' }
+      ]
+      await expect(change(sync, mapping)).rejects.toMatchObject({ code: 'conflict' })
+      await pause(sync)
+      expect(await change(sync, mapping)).toMatchObject({ revision: 2 })
+      await resume(sync)
+      const rows = [...stage.rows('author').values()]
+      expect(rows.length).toBeGreaterThan(0)
+      for (const row of rows) expect(row['shout']).toBe(String(row['title']).toUpperCase())
+      expect(await stage.db.selectFrom('audit_event').select('action').where('action', '=', 'sync.mapping').execute()).toHaveLength(1)
+    })
+
+    it('that does not fit is refused, and the old one stays', async () => {
+      await begin()
+      const sync = await stage.createOne({ contentTypes: ['author'], mapping: [{ from: 'title', to: 'title' }] })
+      await pause(sync)
+      await expect(change(sync, [{ from: 'nothing', to: 'title' }])).rejects.toMatchObject({ code: 'invalid' })
+      await expect(change(sync, [{ from: 'title', to: 'title', default: '' }])).rejects.toMatchObject({ code: 'invalid' })
+      expect(await now(sync)).toMatchObject({ mapping_json: sync.mapping_json, revision: 1 })
+    })
+
+    it('never takes another key', async () => {
+      await begin()
+      stage.sql('create table land (cca3 text primary key, name text)')
+      const inbound = { direction: 'inbound' as const, contentTypes: ['country'], target: 'land', externalIdField: 'code' }
+      const sync = await stage.createOne({ ...inbound, mapping: [{ from: 'name', to: 'title' }] })
+      await pause(sync)
+      const rows = [{ from: 'name', to: 'title' }]
+      await expect(change(sync, [...rows, { from: 'name', to: 'code' }])).rejects.toMatchObject({ code: 'invalid' })
+      expect(JSON.parse((await change(sync, rows)).mapping_json)).toMatchObject([{ from: 'cca3', to: 'code' }, { from: 'name' }])
+    })
   })
 
   describe('an expression that cannot be kept', () => {

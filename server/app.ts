@@ -70,6 +70,7 @@ export async function createApp(config: Config, secrets: Secrets, log: Log, { ba
         await worker.stop()
         await vaultKept.stop()
         await closeConnectors()
+        deps.expressions.close()
         await database.close()
       }
     }

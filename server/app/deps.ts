@@ -9,6 +9,7 @@ import { createOidc, type Oidc } from '../identity/oidc.ts'
 import { type Budget, createBudget } from '../installations/budget.ts'
 import { stackFor, type StackUse } from '../installations/credentials.ts'
 import type { Log } from '../log.ts'
+import { createExpressions, type Expressions } from '../sync/expressions.ts'
 import { createGuard, type Guard } from '../sync/guard.ts'
 import type { Vault } from '../vault/vault.ts'
 import { type Started, startedWith } from './doctor/settings.ts'
@@ -22,6 +23,7 @@ export interface Deps {
   anchors: Anchors
   budget: Budget
   guard: Guard
+  expressions: Expressions
   log: Log
   publicUrl: string
   https: boolean
@@ -46,6 +48,7 @@ export function createDeps(config: Config, secrets: Secrets, database: Database,
     db,
     anchors: createAnchors(config.anchorFile),
     guard,
+    expressions: createExpressions(),
     publicUrl: config.publicUrl,
     trustedProxies: config.trustedProxies,
     https: config.publicUrl.startsWith('https://'),

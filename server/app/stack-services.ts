@@ -11,7 +11,9 @@ import { pasteToken } from '../installations/paste.ts'
 import { tokensOf } from '../installations/token.ts'
 import { holdOf } from '../jobs/queue.ts'
 import { checkConnection, connectorViews, createConnection, getConnection, listConnections, openConnection } from '../sync/connections.ts'
+import { changeMapping } from '../sync/change.ts'
 import { createSyncs } from '../sync/create.ts'
+import { previewSync } from '../sync/preview.ts'
 import { cancelRun, getRun, startRunBy } from '../sync/runs.ts'
 import { getSync, pauseSync, resumeSync } from '../sync/sync.ts'
 import { connectionView, contentTypeView, failedRecords, listRuns, listSyncs, runViews, syncViews } from '../sync/views.ts'
@@ -80,6 +82,11 @@ export function stackServices(deps: Deps): StackServices {
       get: theSync,
       create: async (id, actor, sync) =>
         await syncViews(db, await createSyncs(db, deps, { installation: await installed(id), actor, sync })),
+      preview: async (id, preview) => ({ records: await previewSync(db, deps, { installation: await installed(id), preview }) }),
+      async remap(installationId, actor, id, mapping) {
+        await changeMapping(db, deps, { installationId, id, actor, mapping })
+        return await theSync(installationId, id)
+      },
       async change(installationId, actor, id, { state }) {
         await (state === 'paused' ? pauseSync : resumeSync)(db, deps, { installationId, id, actor })
         return await theSync(installationId, id)

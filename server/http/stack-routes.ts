@@ -15,7 +15,9 @@ import {
   NewKey,
   NewSync,
   PasteToken,
-  SyncChange
+  SyncChange,
+  SyncMapping,
+  SyncPreview
 } from './contract/stack.ts'
 import { bodyOf, jobIdOf, limitOf, paramOf, queryOf, requiredQuery } from './guards.ts'
 
@@ -51,6 +53,8 @@ export interface StackServices {
     list(installationId: string): Promise<shapes.Sync[]>
     get(installationId: string, syncId: string): Promise<shapes.Sync>
     create(installationId: string, actor: Actor, sync: NewSync): Promise<shapes.Sync[]>
+    preview(installationId: string, preview: SyncPreview): Promise<shapes.Preview>
+    remap(installationId: string, actor: Actor, syncId: string, mapping: SyncMapping['mapping']): Promise<shapes.Sync>
     change(installationId: string, actor: Actor, syncId: string, change: SyncChange): Promise<shapes.Sync>
     run(installationId: string, actor: Actor, syncId: string): Promise<shapes.Run>
   }
@@ -143,9 +147,19 @@ export function stackRoutes(services: StackServices, scopeOf: (request: Request,
   route('get', '/syncs', 'sync.read', async ({ id }) => listed(await services.syncs.list(id)))
   // Where content goes is configuration, as the connection is: an operator's sync.write is to pause and to resume.
   route('post', '/syncs', 'connection.write', ({ id, actor, request }) => services.syncs.create(id, actor, bodyOf(request, NewSync)), 201)
+  // Each reads both sides and may keep a process busy for seconds.
+  const countPreviews = limitOf(20, 60)
+  route('post', '/syncs/preview', 'connection.write', async ({ id, request }) => {
+    const preview = bodyOf(request, SyncPreview)
+    await countPreviews(id)
+    return await services.syncs.preview(id, preview)
+  })
   route('get', '/syncs/:syncId', 'sync.read', ({ id, request }) => services.syncs.get(id, paramOf(request, 'syncId')))
   route('patch', '/syncs/:syncId', 'sync.write', ({ id, actor, request }) =>
     services.syncs.change(id, actor, paramOf(request, 'syncId'), bodyOf(request, SyncChange))
+  )
+  route('patch', '/syncs/:syncId/mapping', 'connection.write', ({ id, actor, request }) =>
+    services.syncs.remap(id, actor, paramOf(request, 'syncId'), bodyOf(request, SyncMapping).mapping)
   )
   route(
     'post',

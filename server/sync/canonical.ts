@@ -17,7 +17,7 @@ function canonical(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(canonical)
   if (value === null || typeof value !== 'object') return value === undefined ? null : value
   const object = value as Record<string, unknown>
-  if (isAsset(object)) return { filename: object['filename'], uid: object['uid'], url: object['url'] }
+  if (isAsset(object)) return readAsset(object)
   // As pairs: keys like '10' and '9' would be put in numeric order by an object. Wrapped, so that no list reads the same.
   const pairs = Object.keys(object)
     .filter(key => object[key] !== undefined)
@@ -27,6 +27,11 @@ function canonical(value: unknown): unknown {
 }
 
 /** Reads spell a file field out as the whole asset, with its dates and rights. */
-function isAsset(object: Record<string, unknown>): boolean {
+export function isAsset(object: Record<string, unknown>): boolean {
   return typeof object['uid'] === 'string' && typeof object['url'] === 'string' && typeof object['filename'] === 'string'
+}
+
+/** What an asset counts by. */
+export function readAsset(object: Record<string, unknown>): { filename: unknown; uid: unknown; url: unknown } {
+  return { filename: object['filename'], uid: object['uid'], url: object['url'] }
 }

@@ -1,6 +1,6 @@
 // Entries carried to their destination under claims: one batch of a run, or one record of a live job. What is pushed is settled by
 // its own outcome; what somebody else is writing meanwhile is left to them. Decisions are plan.ts's.
-import type { Change, Outcome, Shape } from '../connectors/connector.ts'
+import type { Change, FieldValues, Outcome, Shape } from '../connectors/connector.ts'
 import { databaseNow } from '../database/clock.ts'
 import type { Db } from '../database/database.ts'
 import type { ContentType, Entry } from '../contentstack/stack.ts'
@@ -8,11 +8,13 @@ import { AppError, isAppError } from '../errors.ts'
 import { brake, deletesOf } from './brake.ts'
 import { hashVersion } from './canonical.ts'
 import type { OpenConnection } from './connections.ts'
+import type { Expressions } from './expressions.ts'
 import { claimLinks, findLinks, type LinkRow, releaseClaim, type Settlement, settleLinks } from './links.ts'
 import type { Mapping } from './mapping.ts'
-import { destinationKey, entryValues } from './outward.ts'
+import { destinationKey } from './outward.ts'
 import { planOutbound } from './plan.ts'
 import { type NewItem, parkDeletes } from './plans.ts'
+import { rowsOf } from './rows.ts'
 import { type Recorded, recordOutcomes } from './run-log.ts'
 import type { OutboundOptions, SyncRow } from './sync.ts'
 
@@ -26,6 +28,7 @@ export interface Outbound {
   /** Other content types of its branch, for what is embedded; null: the stack has none of that name. */
   schemaOf(contentType: string): Promise<ContentType | null>
   connection: OpenConnection
+  expressions: Expressions
   signal: AbortSignal
 }
 
@@ -77,7 +80,7 @@ export async function carry(
   why: Why,
   keep: (trx: Db, carried: Carried) => Promise<void>
 ): Promise<Carried> {
-  const { sync, mapping } = outbound
+  const { sync } = outbound
   const carried: Carried = { written: [], deleted: [], skipped: [], failed: [], parked: [], busy: [] }
   const links = await findLinks(
     db,
@@ -94,7 +97,7 @@ export async function carry(
     if (step === 'skip') carried.skipped.push(record.entryUid)
     // Written by another after we read: ours may be the older state, theirs is looked after.
     else if (link && link.synced_at >= why.readAt) carried.busy.push(record.entryUid)
-    else changed.push({ entryUid, hash, key, link, step, entry: step === 'write' ? record.entry : null })
+    else changed.push({ entryUid, hash, key, link, step, entry: () => record.entry() })
   }
   const parked = why.approved ? [] : await overBrake(db, sync, changed)
   carried.parked = parked.map(record => record.entryUid)
@@ -108,8 +111,10 @@ export async function carry(
     return carried
   }
 
-  // Before the claim, which is short.
-  const entries = await entriesOf(changed)
+  // Before the claim: what others may do meanwhile waits neither for reads nor for somebody's slow expression.
+  const entries = await entriesOf(changed.filter(({ step }) => step === 'write'))
+  const rows = await rowsByUid(outbound, entries)
+
   const claim = await claimLinks(
     db,
     sync,
@@ -129,9 +134,9 @@ export async function carry(
         continue
       }
       try {
-        const entry = entries.get(record.key) ?? null
-        if (isAppError(entry)) throw entry
-        const values = entry && entryValues(entry, mapping, outbound.contentType.schema)
+        const row = rows.get(record.entryUid)
+        if (row instanceof AppError) throw row
+        const values = record.step === 'write' ? (row ?? null) : null
         pushes.push({ record, change: { key: record.key, values, order } })
       } catch (error) {
         if (!isAppError(error, 'invalid')) throw error
@@ -194,7 +199,7 @@ export async function carry(
     record: Changed,
     result: { status: LinkRow['status']; error: string | null; synced_at: number | null; fingerprint?: string | undefined }
   ): Settlement {
-    const entry = entries.get(record.key)
+    const entry = entries.get(record.entryUid)
     return {
       locale,
       external_id: record.key,
@@ -219,26 +224,40 @@ interface Changed {
   hash: string | null
   link: LinkRow | undefined
   step: 'write' | 'delete'
-  entry: (() => Promise<Entry>) | null
+  entry(): Promise<Entry>
 }
 
-/** By key: what is written, or why that cannot be had. Several at a time, so that a page of older versions does not take its time one by one. */
-async function entriesOf(changed: readonly Changed[]): Promise<Map<string, Entry | AppError>> {
+/** By uid: the content, or why it cannot be had. Several at a time, so that a page of older versions does not come one by one. */
+export async function entriesOf(records: readonly Pick<Current, 'entryUid' | 'entry'>[]): Promise<Map<string, Entry | AppError>> {
   const found = new Map<string, Entry | AppError>()
-  const waiting = [...changed]
+  const waiting = [...records]
   const read = async (): Promise<void> => {
     for (let next = waiting.shift(); next; next = waiting.shift()) {
-      if (!next.entry) continue
       try {
-        found.set(next.key, await next.entry())
+        found.set(next.entryUid, await next.entry())
       } catch (error) {
         if (!isAppError(error, 'invalid')) throw error
-        found.set(next.key, error)
+        found.set(next.entryUid, error)
       }
     }
   }
   await Promise.all(Array.from({ length: readsAtOnce }, read))
   return found
+}
+
+async function rowsByUid(outbound: Outbound, entries: ReadonlyMap<string, Entry | AppError>): Promise<Map<string, FieldValues | AppError>> {
+  const rows = new Map<string, FieldValues | AppError>()
+  const read: [string, Entry][] = []
+  for (const [uid, entry] of entries) {
+    if (entry instanceof AppError) rows.set(uid, entry)
+    else read.push([uid, entry])
+  }
+  const made = await rowsOf(
+    outbound,
+    read.map(([, entry]) => entry)
+  )
+  for (const [index, [uid]] of read.entries()) rows.set(uid, made[index]!)
+  return rows
 }
 
 /** The deletes among these that the brake stops: all of them or none, since which of them would go is no better than chance. */

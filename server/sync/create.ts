@@ -9,6 +9,7 @@ import { AppError } from '../errors.ts'
 import type { Installation } from '../installations/installation.ts'
 import { schedule } from '../jobs/scheduler.ts'
 import { getConnection, type OpenConnection, openConnection } from './connections.ts'
+import { refuseDefaults } from './fit.ts'
 import {
   checkInbound,
   checkOutbound,
@@ -38,7 +39,8 @@ export interface SyncInput extends OutboundInput {
   schedule?: { cron: string; timeZone: string } | undefined
 }
 
-type Draft = Pick<SyncRow, 'name' | 'content_type'> & { mapping: Mapping[]; options: OutboundOptions | InboundOptions }
+/** A sync as it would be, judged. */
+export type Draft = Pick<SyncRow, 'name' | 'content_type'> & { mapping: Mapping[]; options: OutboundOptions | InboundOptions }
 
 const checkSeconds = 30
 
@@ -149,18 +151,26 @@ async function wanted(stack: StackClient, sync: SyncInput): Promise<ContentType[
   })
 }
 
-function draftOutbound(
+/** AppError invalid with fields for a mapping that does not fit. */
+export function draftOutbound(
   sync: SyncInput,
   contentType: ContentType,
   connection: OpenConnection,
-  chosen: Omit<OutboundOptions, 'table'>
+  chosen: Omit<OutboundOptions, 'table'> = { source: 'draft' }
 ): Draft {
   const mapping = sync.mapping && sync.mapping.length > 0 ? checkOutbound(contentType, sync.mapping) : defaultOutbound(contentType)
+  refuseDefaults('outbound', mapping, contentType)
   const options: OutboundOptions = { table: `${sync.target}${contentType.uid}`, ...chosen }
   return { name: `${contentType.title} -> ${connection.row.name}`, content_type: contentType.uid, mapping, options }
 }
 
-async function draftInbound(sync: SyncInput, contentTypes: ContentType[], connection: OpenConnection, signal: AbortSignal): Promise<Draft> {
+/** AppError invalid with fields, or what the connector says when it is asked for its columns. */
+export async function draftInbound(
+  sync: SyncInput,
+  contentTypes: ContentType[],
+  connection: OpenConnection,
+  signal: AbortSignal
+): Promise<Draft> {
   const [contentType] = contentTypes
   if (!contentType || contentTypes.length > 1)
     throw new AppError('invalid', 'An inbound sync brings records into one content type.', { fields: { contentTypes: ['name one'] } })
@@ -179,6 +189,7 @@ async function draftInbound(sync: SyncInput, contentTypes: ContentType[], connec
     ? given
     : [{ from: key, to: sync.externalIdField, required: true }, ...given]
   const mapping = checkInbound(contentType, columns, rows)
+  refuseDefaults('inbound', mapping, contentType)
   const options: InboundOptions = { table: sync.target, key, externalIdField: sync.externalIdField }
   return { name: `${connection.row.name} -> ${contentType.title}`, content_type: contentType.uid, mapping, options }
 }
@@ -186,7 +197,13 @@ async function draftInbound(sync: SyncInput, contentTypes: ContentType[], connec
 /** The column mapped to the external id field, else the primary key. */
 function keyOf(sync: SyncInput, externalIdField: string, columns: readonly Field[]): string {
   const mapped = sync.mapping?.find(row => row.to === externalIdField)
-  if (mapped) return mapped.from
+  if (mapped?.from !== undefined) return mapped.from
+  // By it the record is found again, and only the source can find a record by a column of its own.
+  if (mapped) {
+    throw new AppError('invalid', `The field ${externalIdField} holds the record's key: it takes a column, no expression.`, {
+      fields: { mapping: [`the row to ${externalIdField} needs a column`] }
+    })
+  }
   const [key, ...more] = columns.filter(column => column.key)
   if (key && more.length === 0) return key.name
   throw new AppError('invalid', `The table ${sync.target} has ${key ? 'several key columns' : 'no primary key'}.`, {

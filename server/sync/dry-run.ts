@@ -3,17 +3,19 @@
 // deleted is found without holding a content type in memory. It goes on from its checkpoint as runs do.
 import type { Db } from '../database/database.ts'
 import type { Entry, StackClient } from '../contentstack/stack.ts'
-import type { SourceRecord } from '../connectors/connector.ts'
+import type { Field, SourceRecord } from '../connectors/connector.ts'
 import { AppError, isAppError } from '../errors.ts'
 import { targetsOf } from './apply.ts'
 import { brake, deletesOf, linkedRecords } from './brake.ts'
-import type { Current, Outbound } from './carry.ts'
+import { type Current, entriesOf, type Outbound } from './carry.ts'
+import { compute, type Computed } from './computed.ts'
 import { fieldDiffs } from './diff.ts'
-import { type Inbound, lastCheckpoint } from './inbound.ts'
-import { holds, recordFields, recordHash } from './inward.ts'
+import { columnsRead, type Inbound, lastCheckpoint } from './inbound.ts'
+import { holds, recordFields, recordHash, recordInput } from './inward.ts'
 import { findLinks, type LinkRow } from './links.ts'
 import type { ListedPage } from './listing.ts'
-import { destinationKey, entryValues } from './outward.ts'
+import { destinationKey } from './outward.ts'
+import { rowsOf } from './rows.ts'
 import { planInbound, planOutbound } from './plan.ts'
 import { addItems, type NewItem, type PlanRow } from './plans.ts'
 import { listCurrent } from './source.ts'
@@ -103,6 +105,7 @@ async function lookAt(
     records.map(({ entryUid }) => destinationKey(entryUid, locale))
   )
   const items: NewItem[] = []
+  const writes: PlannedWrite[] = []
   let { looked } = at
   let skips = 0
   for (const record of records) {
@@ -123,37 +126,38 @@ async function lookAt(
       const known = isThere(link) && link.version > 0 && link.version !== record.version && looked < mostLooks
       if (known) looked += 1
       const before = known ? await stack.entry(sync.content_type, entryUid, { locale, version: link.version }) : null
-      items.push({ ...item, ...(await written(outbound, record, before, isThere(link))) })
+      writes.push({ item: { ...item, step: isThere(link) ? 'update' : 'create' }, record, before })
     }
   }
-  return { items, skips, looked }
+  return { items: [...items, ...(await withDiffs(outbound, writes))], skips, looked }
 }
 
 const isThere = (link: LinkRow | undefined): link is LinkRow => link !== undefined && link.status !== 'deleted' && link.synced_at > 0
 
-async function written(
-  { mapping, contentType }: Outbound,
-  record: Current,
-  before: Entry | null,
-  there: boolean
-): Promise<Pick<NewItem, 'step' | 'diff' | 'why'>> {
-  try {
-    const next = entryValues(await record.entry(), mapping, contentType.schema)
-    return { step: there ? 'update' : 'create', diff: fieldDiffs(before ? heldValues(before, { mapping, contentType }) : null, next) }
-  } catch (error) {
-    if (!isAppError(error, 'invalid')) throw error
-    return { step: 'fail', diff: null, why: error.message }
-  }
+interface PlannedWrite {
+  item: Omit<NewItem, 'diff'>
+  record: Current
+  /** The version that was carried last; null: only what is new is shown. */
+  before: Entry | null
 }
 
-/** An old version may not fit the content type any more: then only what is new is shown. */
-function heldValues(entry: Entry, { mapping, contentType }: Pick<Outbound, 'mapping' | 'contentType'>): Record<string, unknown> | null {
-  try {
-    return entryValues(entry, mapping, contentType.schema)
-  } catch (error) {
-    if (!isAppError(error, 'invalid')) throw error
-    return null
-  }
+/** An old version may not fit the content type any more: then, too, only what is new is shown. */
+async function withDiffs(outbound: Outbound, writes: readonly PlannedWrite[]): Promise<NewItem[]> {
+  const entries = await entriesOf(writes.map(({ record }) => record))
+  const readable = writes.flatMap(({ record }) => {
+    const entry = entries.get(record.entryUid)
+    return entry && !isAppError(entry) ? [entry] : []
+  })
+  const old = writes.flatMap(({ before }) => (before ? [before] : []))
+  const rows = await rowsOf(outbound, [...readable, ...old])
+  const rowOf = new Map([...readable, ...old].map((entry, index) => [entry, rows[index]!]))
+  return writes.map(({ item, record, before }): NewItem => {
+    const entry = entries.get(record.entryUid)!
+    const next = isAppError(entry) ? entry : rowOf.get(entry)!
+    if (next instanceof AppError) return { ...item, step: 'fail', diff: null, why: next.message }
+    const held = before ? rowOf.get(before)! : null
+    return { ...item, diff: fieldDiffs(held instanceof AppError ? null : held, next) }
+  })
 }
 
 /** Links that the listing did not meet. Whether their entries are really gone is asked one by one when the plan is carried out. */
@@ -192,16 +196,17 @@ interface InboundCheckpoint {
 export async function dryRunInbound(db: Db, inbound: Inbound, plan: PlanRow, until: number): Promise<'done' | 'slice'> {
   const { sync, mapping, connection, signal } = inbound
   const { table, key, cursorColumn } = inboundOptions(sync)
+  const columns = await columnsRead(connection, table, mapping, signal)
   const source = {
     target: table,
     key,
-    fields: mapping.map(row => ({ name: row.from, type: row.type })),
+    fields: columns,
     ...(cursorColumn ? { cursor: cursorColumn } : {})
   }
   const from = cursorColumn ? await lastCheckpoint(db, sync) : null
   let at: InboundCheckpoint = plan.checkpoint_json === null ? { from, at: from } : (JSON.parse(plan.checkpoint_json) as InboundCheckpoint)
   for await (const page of connection.pull(source, JSON.parse(at.at ?? 'null'), signal)) {
-    const { items, skips } = await lookAtRecords(db, inbound, page.records)
+    const { items, skips } = await lookAtRecords(db, inbound, columns, page.records)
     const next = { ...at, at: JSON.stringify(page.checkpoint) }
     await db.transaction().execute(async trx => {
       await addItems(trx, plan, items)
@@ -215,8 +220,13 @@ export async function dryRunInbound(db: Db, inbound: Inbound, plan: PlanRow, unt
   return 'done'
 }
 
-async function lookAtRecords(db: Db, inbound: Inbound, records: readonly SourceRecord[]): Promise<{ items: NewItem[]; skips: number }> {
-  const { sync, mapping, locale, stack } = inbound
+async function lookAtRecords(
+  db: Db,
+  inbound: Inbound,
+  columns: readonly Field[],
+  records: readonly SourceRecord[]
+): Promise<{ items: NewItem[]; skips: number }> {
+  const { sync, mapping, locale, stack, signal } = inbound
   const keys = records.map(record => record.key)
   const links = await findLinks(db, sync, locale, keys)
   const changed = records
@@ -228,13 +238,15 @@ async function lookAtRecords(db: Db, inbound: Inbound, records: readonly SourceR
     locale,
     changed.map(({ record, link }) => ({ external_id: record.key, entry_uid: link?.entry_uid ?? '' }))
   )
-  const items = changed.map(({ record, hash }): NewItem => {
+  const inputs = changed.map(({ record }) => recordInput(record, columns))
+  const computed = await compute(inbound.expressions, sync.installation_id, mapping, inputs, signal)
+  const items = changed.map(({ record, hash }, index): NewItem => {
     const entry = targets.get(record.key)
     const item = { key: record.key, locale, entryUid: entry?.uid ?? '', expectedVersion: entry?._version ?? null, sourceHash: hash }
     try {
       if (keys.indexOf(record.key) !== keys.lastIndexOf(record.key))
         throw new AppError('invalid', `Two records of the source share the key "${record.key}".`)
-      return { ...item, step: entry ? 'update' : 'create', diff: entryDiffs(inbound, record, entry) }
+      return { ...item, step: entry ? 'update' : 'create', diff: entryDiffs(inbound, record, computed[index], entry) }
     } catch (error) {
       if (!isAppError(error, 'invalid')) throw error
       return { ...item, step: 'fail', diff: null, why: error.message }
@@ -244,8 +256,13 @@ async function lookAtRecords(db: Db, inbound: Inbound, records: readonly SourceR
 }
 
 /** Fields are compared in the shape that reads give them: a file is written as a uid and read as an asset. */
-function entryDiffs({ mapping, contentType }: Inbound, record: SourceRecord, entry: Entry | undefined): NewItem['diff'] {
-  const fields = recordFields(record, mapping, contentType)
+function entryDiffs(
+  { mapping, contentType }: Inbound,
+  record: SourceRecord,
+  computed: Computed | undefined,
+  entry: Entry | undefined
+): NewItem['diff'] {
+  const fields = recordFields(record, mapping, contentType, computed)
   if (!entry) return fieldDiffs(null, fields)
   const differing = Object.entries(fields).filter(([uid, value]) => !holds(entry, { [uid]: value }, contentType))
   return fieldDiffs(entry, Object.fromEntries(differing))

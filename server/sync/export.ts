@@ -2,13 +2,13 @@
 // their rhythm, and every link with what was last written. Read in pages by key, so that a million links need no more memory than
 // a few hundred. History (runs, deliveries, audit) stays where it happened.
 import { sql } from 'kysely'
-import type { FieldType } from '../connectors/connector.ts'
 import { type Actor, appendAudit } from '../audit/audit.ts'
 import type { Db } from '../database/database.ts'
 import type { Row } from '../database/schema.ts'
 import { AppError } from '../errors.ts'
 import { type Installation, objectOf, organizationOf } from '../installations/installation.ts'
 import type { Vault } from '../vault/vault.ts'
+import type { Mapping } from './mapping.ts'
 import { inboundOptions, localesOf, mappingOf, outboundOptions, type SyncRow } from './sync.ts'
 
 export interface ExportHead {
@@ -39,7 +39,7 @@ interface AnySyncLine {
   contentType: string
   branch: string
   locales: string[]
-  mapping: { from: string; to: string; type: FieldType; required: boolean }[]
+  mapping: (Mapping & { required: boolean })[]
   revision: number
   schedule: { cron: string; timeZone: string } | null
 }
@@ -193,7 +193,7 @@ function syncLine(sync: SyncRow, schedule: AnySyncLine['schedule']): SyncLine {
     contentType: sync.content_type,
     branch: sync.branch,
     locales: localesOf(sync),
-    mapping: mappingOf(sync).map(({ from, to, type, required }) => ({ from, to, type, required: required === true })),
+    mapping: mappingOf(sync).map(row => ({ ...row, required: row.required === true })),
     revision: sync.revision,
     schedule
   }

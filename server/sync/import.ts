@@ -11,6 +11,7 @@ import { schedule } from '../jobs/scheduler.ts'
 import { takenOverReason } from './adopt.ts'
 import { type ConnectionDeps, getConnection, parseSettings, refuseForeignFile, requireConnector } from './connections.ts'
 import type { ConnectionLine, ExportHead, ExportLine, LinkLine, SyncLine } from './export.ts'
+import { whyRefused } from './expression.ts'
 import { blankLink } from './links.ts'
 import { keyColumn, ownColumns } from './mapping.ts'
 import { scheduleJobKind } from './runs.ts'
@@ -233,7 +234,9 @@ function syncRow(installation: Installation, line: SyncLine): SyncRow {
     content_type: line.contentType,
     branch: line.branch,
     locales_json: JSON.stringify(line.locales),
-    mapping_json: JSON.stringify(line.mapping.map(({ required, ...row }) => ({ ...row, ...(required ? { required } : {}) }))),
+    mapping_json: JSON.stringify(
+      line.mapping.map(({ required, type, kind, reads, ...row }) => ({ ...row, required: required || undefined, type, kind, reads }))
+    ),
     options_json: JSON.stringify(options),
     state: 'paused',
     paused_reason: underWayReason,
@@ -253,9 +256,14 @@ function linkSetOf(installation: Installation, linkSetId: string): string {
 /** What can be told without asking the stack; the rest shows when the sync is run, as for any other. */
 function assertMapping(line: SyncLine): void {
   const taken = new Set(line.kind === 'outbound' ? [keyColumn, ...ownColumns.map(column => column.name)] : [])
-  for (const { to } of line.mapping) {
+  for (const { from, expression, to } of line.mapping) {
     if (taken.has(to)) throw wrong(line.id, `"${to}" is mapped twice`)
     taken.add(to)
+    if ((from === undefined) === (expression === undefined)) throw wrong(line.id, `"${to}" needs either a source or an expression`)
+    const why = expression === undefined ? null : whyRefused(expression)
+    if (why !== null) throw wrong(line.id, `the expression for "${to}" ${why.replace(/\.$/, '')}`)
+    if (line.kind === 'inbound' && to === line.options.externalIdField && from === undefined)
+      throw wrong(line.id, `"${to}" holds the record's key and takes a column, no expression`)
   }
   if (line.kind === 'inbound' && !taken.has(line.options.externalIdField))
     throw wrong(line.id, `nothing is mapped to ${line.options.externalIdField}, which holds the key`)

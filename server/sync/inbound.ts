@@ -2,7 +2,7 @@
 // write an intent commits; whatever happens then, the entry is found again by the unique field that holds the record's key, so
 // that no record ever gets two entries. It never deletes an entry.
 import { setTimeout as wait } from 'node:timers/promises'
-import type { SourceRecord } from '../connectors/connector.ts'
+import type { Field, SourceRecord } from '../connectors/connector.ts'
 import { isOutcomeUnknown } from '../contentstack/cma.ts'
 import { cmaErrorOf } from '../contentstack/refusal.ts'
 import type { ContentType, Entry, StackClient } from '../contentstack/stack.ts'
@@ -12,9 +12,11 @@ import { AppError, isAppError } from '../errors.ts'
 import type { OpenConnection } from './connections.ts'
 import { conflictOf, recordInbound, type Written } from './inbound-log.ts'
 import { dropIntent, intend, openIntents, withdrawIntent } from './intents.ts'
-import { type EntryFields, holds, projectionHash, recordFields, recordHash } from './inward.ts'
+import { compute } from './computed.ts'
+import type { Expressions } from './expressions.ts'
+import { type EntryFields, holds, projectionHash, recordFields, recordHash, recordInput } from './inward.ts'
 import { findLinks, keepLink, type LinkRow, markSeen } from './links.ts'
-import type { Mapping } from './mapping.ts'
+import { computes, type Mapping } from './mapping.ts'
 import { planInbound } from './plan.ts'
 import { advanceRun, type Counters, noCounters, type RunRow } from './runs.ts'
 import { type InboundOptions, inboundOptions, type SyncRow } from './sync.ts'
@@ -25,6 +27,7 @@ export interface Inbound {
   mapping: Mapping[]
   contentType: ContentType
   connection: OpenConnection
+  expressions: Expressions
   stack: StackClient
   /** The stack's master locale: what an external system brings is written there. */
   locale: string
@@ -40,6 +43,7 @@ export interface Inbound {
 interface Work extends Inbound {
   options: InboundOptions
   run: RunRow
+  columns: Field[]
 }
 
 /** Records written at once: enough to use ten writes a second at usual latencies. */
@@ -50,12 +54,13 @@ const keysPerLookup = 40
 /** 'slice' when `until` has passed: there is more to do. Throws RunMoved; AppError as stack and connector do. */
 export async function runInbound(db: Db, inbound: Inbound, run: RunRow, until: number): Promise<'done' | 'slice'> {
   const { sync, mapping, connection, signal } = inbound
-  const work: Work = { ...inbound, options: inboundOptions(sync), run }
-  const { table, key, cursorColumn } = work.options
+  const options = inboundOptions(sync)
+  const { table, key, cursorColumn } = options
+  const work: Work = { ...inbound, options, run, columns: await columnsRead(connection, table, mapping, signal) }
   const source = {
     target: table,
     key,
-    fields: mapping.map(row => ({ name: row.from, type: row.type })),
+    fields: work.columns,
     ...(cursorColumn ? { cursor: cursorColumn } : {})
   }
   const beginning = inbound.plan ? inbound.plan.from : cursorColumn ? await lastCheckpoint(db, sync) : null
@@ -69,6 +74,17 @@ export async function runInbound(db: Db, inbound: Inbound, run: RunRow, until: n
     if (Date.now() > until && page.snapshotComplete !== true) return 'slice'
   }
   return 'done'
+}
+
+/** An expression may read every column. AppError as the connector's. */
+export async function columnsRead(
+  connection: OpenConnection,
+  table: string,
+  mapping: readonly Mapping[],
+  signal: AbortSignal
+): Promise<Field[]> {
+  if (computes(mapping)) return (await connection.fields(table, signal)).map(({ name, type }) => ({ name, type }))
+  return mapping.flatMap(row => (row.from === undefined ? [] : [{ name: row.from, type: row.type }]))
 }
 
 /** A cursor goes on where the last run that ended left it. */
@@ -185,7 +201,9 @@ async function writeRecord(
 ): Promise<Written> {
   const { contentType, stack, locale, sync } = work
   try {
-    const fields = recordFields(record, work.mapping, contentType)
+    const input = recordInput(record, work.columns)
+    const [computed] = await compute(work.expressions, sync.installation_id, work.mapping, [input], work.signal)
+    const fields = recordFields(record, work.mapping, contentType, computed)
     let entry = found
     // An update whose answer nobody heard, or an adopted entry: look before writing.
     if (!entry && link?.entry_uid && intent) entry = await stack.entry(sync.content_type, link.entry_uid, { locale })

@@ -1,29 +1,69 @@
 // A record turned into the fields of an entry, in the shapes that the CMA takes on writes, and the comparison of those with
 // what it gives back on reads: the two differ. Pure; a value that does not fit its field stops its record alone.
-import type { Scalar, SourceRecord } from '../connectors/connector.ts'
+import type { Field, Scalar, SourceRecord } from '../connectors/connector.ts'
 import type { ContentType, Entry, SchemaField } from '../contentstack/stack.ts'
 import { AppError } from '../errors.ts'
 import { canonicalText, hashOf } from './canonical.ts'
-import type { Mapping } from './mapping.ts'
+import { allMapped, type Computed, computedValue, type MappedRow, mapRow, nothingComputed } from './computed.ts'
+import { fieldValue, isEmpty, tagsValue } from './inward-value.ts'
+import { computes, type Mapping } from './mapping.ts'
 
 export type EntryFields = Record<string, unknown>
 
-/** Over all that an entry is made of: equal hashes mean that nothing has to be done. */
+/** Over all that an entry is made of: equal hashes mean that nothing has to be done. An expression may read every column. */
 export function recordHash(record: SourceRecord, mapping: readonly Mapping[]): string {
-  return hashOf([record.key, mapping.map(row => record.values[row.from] ?? null)])
+  const mapped = mapping.map(row => (row.from === undefined ? null : (record.values[row.from] ?? null)))
+  return hashOf(computes(mapping) ? [record.key, mapped, record.values] : [record.key, mapped])
 }
 
-/** AppError invalid with the field's name for a value that does not fit, or a required one that is empty. */
-export function recordFields(record: SourceRecord, mapping: readonly Mapping[], contentType: ContentType): EntryFields {
-  const fields: EntryFields = {}
-  for (const row of mapping) {
-    const field = contentType.schema.find(candidate => candidate.uid === row.to)
-    const value = record.values[row.from] ?? null
-    if ((value === null || value === '') && row.required)
-      throw new AppError('invalid', `The column "${row.from}" is empty, but the field ${row.to} requires it.`)
-    fields[row.to] = field ? fieldValue(row, field, value) : tags(value)
+/** What an expression reads: every column, structured ones as what they hold. */
+export function recordInput({ values }: SourceRecord, columns: readonly Field[]): Record<string, unknown> {
+  return Object.fromEntries(columns.map(({ name, type }) => [name, type === 'json' ? structured(values[name]) : (values[name] ?? null)]))
+}
+
+function structured(value: Scalar | undefined): unknown {
+  if (typeof value !== 'string') return value ?? null
+  try {
+    return JSON.parse(value)
+  } catch {
+    return value
   }
-  return fields
+}
+
+/** AppError invalid with the field's name for every value that does not fit, or a required one that is empty. */
+export function recordFields(
+  record: SourceRecord,
+  mapping: readonly Mapping[],
+  contentType: ContentType,
+  computed: Computed = nothingComputed
+): EntryFields {
+  return Object.fromEntries(allMapped(recordRows(record, mapping, contentType, computed)))
+}
+
+/** Row by row, for those who want to see which one gave what. */
+export function recordRows(
+  record: SourceRecord,
+  mapping: readonly Mapping[],
+  contentType: ContentType,
+  computed: Computed
+): MappedRow<unknown>[] {
+  return mapping.map(row => mapRow(row.to, () => rowValue(record, row, contentType, computed)))
+}
+
+function rowValue(record: SourceRecord, row: Mapping, contentType: ContentType, computed: Computed): unknown {
+  const field = contentType.schema.find(candidate => candidate.uid === row.to)
+  if (!field && row.to !== 'tags') throw new AppError('invalid', `${contentType.uid} has no field ${row.to} any more.`)
+  const given = row.from === undefined ? computedValue(row, computed) : (record.values[row.from] ?? null)
+  const fallen = isEmpty(given) && row.default !== undefined
+  const source = row.from === undefined ? 'The expression' : `The column "${row.from}"`
+  const place = { says: fallen ? 'The default is' : row.from === undefined ? 'The expression gives' : `${source} holds`, to: row.to }
+  const value = fallen ? row.default : given
+  const required = row.required === true || field?.mandatory === true
+  const empty = (): AppError => new AppError('invalid', `${source} is empty, but the field ${row.to} requires it.`)
+  if (required && isEmpty(value)) throw empty()
+  const made = field ? fieldValue(place, field, value) : tagsValue(place, value)
+  if (required && isEmpty(made)) throw empty()
+  return made
 }
 
 /** Whether an entry as read already holds these fields. */
@@ -60,88 +100,4 @@ function written(field: SchemaField | undefined, value: unknown): unknown {
   if (field?.data_type === 'reference') return { uid: object['uid'], _content_type_uid: object['_content_type_uid'] }
   const { _metadata: _, ...rest } = object
   return rest
-}
-
-function fieldValue(row: Mapping, field: SchemaField, value: Scalar): unknown {
-  if (value === null) return field.multiple === true ? [] : null
-  if (field.multiple === true && field.data_type !== 'reference') {
-    const items = listOf(value)
-    return items.map(item => one(row, field, item))
-  }
-  return one(row, field, value)
-}
-
-function one(row: Mapping, field: SchemaField, value: unknown): unknown {
-  const refuse = (what: string): AppError =>
-    new AppError(
-      'invalid',
-      `The column "${row.from}" holds ${JSON.stringify(value)?.slice(0, 60)}, which is no ${what} for the field ${row.to}.`
-    )
-  switch (field.data_type) {
-    case 'text':
-      return typeof value === 'string' ? value : JSON.stringify(value)
-    case 'number': {
-      const number = typeof value === 'string' && value.trim() === '' ? Number.NaN : Number(value)
-      if (!Number.isFinite(number)) throw refuse('number')
-      return number
-    }
-    case 'boolean':
-      if (value === true || value === 1 || value === 'true' || value === '1') return true
-      if (value === false || value === 0 || value === 'false' || value === '0') return false
-      throw refuse('boolean')
-    case 'isodate': {
-      const at = typeof value === 'string' || typeof value === 'number' ? new Date(value).getTime() : Number.NaN
-      if (Number.isNaN(at)) throw refuse('date')
-      return new Date(at).toISOString()
-    }
-    case 'file':
-      if (typeof value !== 'string' || !/^[\w-]{1,200}$/.test(value)) throw refuse("asset's uid")
-      return value
-    case 'link':
-      return typeof value === 'string' && !value.startsWith('{') ? { title: '', href: value } : json(value, refuse)
-    case 'reference':
-      return referencesOf(field, value, refuse)
-    default:
-      return json(value, refuse)
-  }
-}
-
-function referencesOf(field: SchemaField, value: unknown, refuse: (what: string) => AppError): unknown {
-  const target = Array.isArray(field.reference_to) ? field.reference_to[0] : field.reference_to
-  return listOf(value as Scalar).map(item => {
-    if (typeof item === 'string' && item !== '') return { uid: item, _content_type_uid: target }
-    if (item === null || typeof item !== 'object' || !('uid' in item)) throw refuse('reference')
-    const named = '_content_type_uid' in item ? item._content_type_uid : 'content_type' in item ? item.content_type : target
-    return { uid: item.uid, _content_type_uid: named }
-  })
-}
-
-/** JSON arrays as they are, anything else as a list of one. */
-function listOf(value: Scalar): unknown[] {
-  if (value === null || value === '') return []
-  if (typeof value === 'string' && value.startsWith('[')) {
-    try {
-      const items: unknown = JSON.parse(value)
-      if (Array.isArray(items)) return items
-    } catch {
-      // Text that happens to begin like a list.
-    }
-  }
-  return [value]
-}
-
-function tags(value: Scalar): string[] {
-  return listOf(value)
-    .flatMap(item => (typeof item === 'string' ? item.split(',') : [String(item)]))
-    .map(tag => tag.trim())
-    .filter(tag => tag !== '')
-}
-
-function json(value: unknown, refuse: (what: string) => AppError): unknown {
-  if (typeof value !== 'string') return value
-  try {
-    return JSON.parse(value)
-  } catch {
-    throw refuse('JSON')
-  }
 }

@@ -6,19 +6,33 @@
 import type { Field, FieldType } from '../connectors/connector.ts'
 import type { ContentType, SchemaField } from '../contentstack/stack.ts'
 import { AppError } from '../errors.ts'
+import { namesOf, whyRefused } from './expression.ts'
 
-export interface Mapping {
-  from: string
-  to: string
+export interface Mapping extends MappingInput {
+  /** Outbound: of the column. Inbound: of the source's column. */
   type: FieldType
-  required?: boolean | undefined
+  /** Inbound: what the field was when it was mapped, as fieldKind says it. */
+  kind?: string | undefined
+  /** Fields of the content type that an outbound row's expression names. */
+  reads?: string[] | undefined
 }
 
-/** As people give it. */
+/** As people give it: either `from` or `expression`. */
 export interface MappingInput {
-  from: string
+  from?: string | undefined
+  /** JSONata over the record: an entry's fields outbound, its columns inbound. */
+  expression?: string | undefined
   to: string
+  /** Taken where the record gives nothing. */
+  default?: string | number | boolean | undefined
   required?: boolean | undefined
+  /** Of the column that an outbound expression fills; text when absent. Other rows take their source's. */
+  type?: FieldType | undefined
+}
+
+/** Whether a process for expressions is needed. */
+export function computes(mapping: readonly Pick<Mapping, 'expression'>[]): boolean {
+  return mapping.some(row => row.expression !== undefined)
 }
 
 /** Columns that every outbound table has beside the mapped ones. */
@@ -102,7 +116,7 @@ export function columnType(field: SchemaField): FieldType {
 }
 
 /** Every field, one column each. */
-export function defaultOutbound(contentType: ContentType): Mapping[] {
+export function defaultOutbound(contentType: ContentType): (Mapping & { from: string })[] {
   const taken = new Set([keyColumn, ...ownColumns.map(column => column.name)])
   return contentType.schema.map(field => {
     let to = field.uid
@@ -116,12 +130,18 @@ export function defaultOutbound(contentType: ContentType): Mapping[] {
 export function checkOutbound(contentType: ContentType, rows: readonly MappingInput[]): Mapping[] {
   const problems: Record<string, string[]> = {}
   const taken = new Set([keyColumn, ...ownColumns.map(column => column.name)])
+  const fields = new Set(contentType.schema.map(field => field.uid))
   const mapping = rows.map((row, index): Mapping => {
-    const source = findSource(contentType.schema, row.from)
-    if (!source) problems[`mapping.${index}.from`] = [`${contentType.title} (${contentType.uid}) has no field "${row.from}".`]
+    const source = row.from === undefined ? null : findSource(contentType.schema, row.from)
+    if (row.from !== undefined && !source)
+      problems[`mapping.${index}.from`] = [`${contentType.title} (${contentType.uid}) has no field "${row.from}".`]
     if (taken.has(row.to)) problems[`mapping.${index}.to`] = [`The column "${row.to}" is taken.`]
     taken.add(row.to)
-    return { from: row.from, to: row.to, type: source?.type ?? 'text', ...(row.required ? { required: true } : {}) }
+    if (expressionFits(row, index, problems) && row.expression !== undefined) {
+      const reads = [...namesOf(row.expression)].filter(name => fields.has(name))
+      return { ...kept(row), type: row.type ?? 'text', ...(reads.length > 0 ? { reads } : {}) }
+    }
+    return { ...kept(row), type: source?.type ?? 'text' }
   })
   if (Object.keys(problems).length > 0)
     throw refused(problems, `Fields of ${contentType.uid}: ${contentType.schema.map(field => field.uid).join(', ')}.`)
@@ -147,12 +167,13 @@ export function checkInbound(contentType: ContentType, columns: readonly Field[]
   const mapping = rows.map((row, index): Mapping => {
     const column = columns.find(candidate => candidate.name === row.from)
     const target = contentType.schema.find(field => field.uid === row.to)
-    if (!column) problems[`mapping.${index}.from`] = [`The source has no column "${row.from}".`]
+    if (row.from !== undefined && !column) problems[`mapping.${index}.from`] = [`The source has no column "${row.from}".`]
     if (!target && row.to !== 'tags')
       problems[`mapping.${index}.to`] = [`${contentType.title} (${contentType.uid}) has no field "${row.to}".`]
     if (taken.has(row.to)) problems[`mapping.${index}.to`] = [`The field "${row.to}" is mapped twice.`]
     taken.add(row.to)
-    return { from: row.from, to: row.to, type: column?.type ?? 'text', ...(row.required ? { required: true } : {}) }
+    expressionFits(row, index, problems)
+    return { ...kept(row), type: column?.type ?? 'text', ...(target ? { kind: fieldKind(target) } : {}) }
   })
   for (const field of contentType.schema) {
     if (field.mandatory === true && !taken.has(field.uid))
@@ -167,18 +188,43 @@ export function checkInbound(contentType: ContentType, columns: readonly Field[]
   return mapping
 }
 
+/** A row as it was given, so that it can be given again. */
+export function mappingInput(direction: 'outbound' | 'inbound', row: Mapping): MappingInput {
+  return { ...kept(row), ...(direction === 'outbound' && row.expression !== undefined ? { type: row.type } : {}) }
+}
+
+/** What a field takes, in one word: 'text', 'file[]', 'json (rich text)'. */
+export function fieldKind(field: SchemaField): string {
+  return `${field.data_type}${isRichText(field) ? ' (rich text)' : ''}${field.multiple === true ? '[]' : ''}`
+}
+
+/** Adds what is wrong with the row's source to `problems`; false when something is. */
+function expressionFits(row: MappingInput, index: number, problems: Record<string, string[]>): boolean {
+  if ((row.from === undefined) === (row.expression === undefined)) {
+    problems[`mapping.${index}`] = [`The row to "${row.to}" needs either a source or an expression.`]
+    return false
+  }
+  const why = row.expression === undefined ? null : whyRefused(row.expression)
+  if (why !== null) problems[`mapping.${index}.expression`] = [`The expression for "${row.to}" ${why}`]
+  return why === null
+}
+
+/** What of a row is kept as it was given. */
+function kept({ from, expression, to, default: otherwise, required }: MappingInput): MappingInput {
+  return {
+    ...(from === undefined ? {} : { from }),
+    ...(expression === undefined ? {} : { expression }),
+    to,
+    ...(otherwise === undefined ? {} : { default: otherwise }),
+    ...(required ? { required } : {})
+  }
+}
+
 /** The field that may hold a record's key; AppError invalid that says what is missing and how to add one (engine.md §11). */
 export function requireExternalIdField(contentType: ContentType, uid: string): SchemaField {
-  const fits = (field: SchemaField): boolean =>
-    field.data_type === 'text' &&
-    field.unique === true &&
-    field.multiple !== true &&
-    field.non_localizable === true &&
-    field.field_metadata?.['multiline'] !== true &&
-    field.field_metadata?.['allow_rich_text'] !== true
   const field = contentType.schema.find(candidate => candidate.uid === uid)
-  if (field && fits(field)) return field
-  const fitting = contentType.schema.filter(fits).map(candidate => candidate.uid)
+  if (field && holdsKeys(field)) return field
+  const fitting = contentType.schema.filter(holdsKeys).map(candidate => candidate.uid)
   const what = field ? `cannot hold the key: it must be single-line text, unique, not multiple and non-localizable` : 'does not exist'
   throw new AppError('invalid', `The field "${uid}" of ${contentType.uid} ${what}.`, {
     remedy:
@@ -187,6 +233,17 @@ export function requireExternalIdField(contentType: ContentType, uid: string): S
         : `Add a Single Line Textbox to ${contentType.uid}, marked unique and non-localizable, for example "external_id".`,
     fields: { externalIdField: [what] }
   })
+}
+
+export function holdsKeys(field: SchemaField): boolean {
+  return (
+    field.data_type === 'text' &&
+    field.unique === true &&
+    field.multiple !== true &&
+    field.non_localizable === true &&
+    field.field_metadata?.['multiline'] !== true &&
+    field.field_metadata?.['allow_rich_text'] !== true
+  )
 }
 
 function refused(problems: Record<string, string[]>, remedy: string): AppError {

@@ -3,8 +3,9 @@
 import type { FieldType, FieldValues, Scalar, Shape } from '../connectors/connector.ts'
 import type { Entry, SchemaField } from '../contentstack/stack.ts'
 import { AppError } from '../errors.ts'
-import { hashOf } from './canonical.ts'
-import { findSource, isRichText, keyColumn, type Mapping, ownColumns, type Source } from './mapping.ts'
+import { hashOf, isAsset, readAsset } from './canonical.ts'
+import { allMapped, type Computed, computedValue, type MappedRow, mapRow, nothingComputed } from './computed.ts'
+import { computes, findSource, isRichText, keyColumn, type Mapping, ownColumns, type Source } from './mapping.ts'
 import { richTextHtml, richTextPlain } from './richtext.ts'
 
 /** The table of an outbound sync. */
@@ -18,37 +19,101 @@ export function destinationKey(entryUid: string, locale: string): string {
 
 /** Over all that a row is made of, before it is made: equal hashes mean that nothing has to be done. */
 export function entryHash(entry: Entry, mapping: readonly Mapping[]): string {
-  const projected = mapping.map(row => entry[row.from.split('.', 1)[0] ?? row.from])
-  return hashOf([entry.uid, entry.locale, entry._version, entry.updated_at, projected])
+  const projected = mapping.map(row => (row.from === undefined ? null : entry[row.from.split('.', 1)[0] ?? row.from]))
+  const parts = [entry.uid, entry.locale, entry._version, entry.updated_at, projected]
+  return hashOf(computes(mapping) ? [...parts, entryInput(entry)] : parts)
 }
 
-/** AppError invalid with the field's name for a value that does not fit, or a required one that is empty. */
-export function entryValues(entry: Entry, mapping: readonly Mapping[], schema: readonly SchemaField[]): FieldValues {
-  const values: FieldValues = {
+/**
+ * What an expression reads of an entry: its fields, and of the platform's own only what changes with them. Publishing and rights
+ * do not make an entry another; an asset counts by what it points at, here as in the hash.
+ */
+export function entryInput(entry: Entry): Record<string, unknown> {
+  const kept = Object.entries(entry).filter(([key]) => key === '_version' || !(key.startsWith('_') || volatile.has(key)))
+  return Object.fromEntries(kept.map(([key, value]) => [key, withoutAssets(value)]))
+}
+
+const volatile = new Set(['ACL', 'publish_details'])
+
+function withoutAssets(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutAssets)
+  if (!isObject(value)) return value
+  if (isAsset(value)) return readAsset(value)
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withoutAssets(inner)]))
+}
+
+/** AppError invalid with the field's name for every value that does not fit, or a required one that is empty. */
+export function entryValues(
+  entry: Entry,
+  mapping: readonly Mapping[],
+  schema: readonly SchemaField[],
+  computed: Computed = nothingComputed
+): FieldValues {
+  return {
     entry_uid: entry.uid,
     locale: entry.locale,
     version: entry._version,
-    updated_at: datetime('updated_at', entry.updated_at)
+    updated_at: datetime('The field "updated_at" holds', entry.updated_at),
+    ...Object.fromEntries(allMapped(entryRows(entry, mapping, schema, computed)))
   }
-  for (const row of mapping) {
-    const source = findSource(schema, row.from)
-    // A field that was removed from the content type leaves its column empty.
-    const value = source ? columnValue(row, source, valueAt(entry, source.steps)) : null
-    if (value === null && row.required)
-      throw new AppError('invalid', `The field "${row.from}" is empty, but the column ${row.to} requires it.`)
-    values[row.to] = value
-  }
-  return values
 }
 
-function columnValue(row: Mapping, source: Source, raw: unknown): Scalar {
+/** Row by row, for those who want to see which one gave what. */
+export function entryRows(
+  entry: Entry,
+  mapping: readonly Mapping[],
+  schema: readonly SchemaField[],
+  computed: Computed
+): MappedRow<Scalar>[] {
+  return mapping.map(row => mapRow(row.to, () => rowValue(entry, row, schema, computed)))
+}
+
+function rowValue(entry: Entry, row: Mapping, schema: readonly SchemaField[], computed: Computed): Scalar {
+  const value = row.from === undefined ? expressed(row, computedValue(row, computed)) : carried(entry, row, row.from, schema)
+  if (value !== null && value !== '') return value
+  if (row.default !== undefined) return defaultValue(row, row.default)
+  if (!row.required) return value
+  const source = row.from === undefined ? 'The expression' : `The field "${row.from}"`
+  throw new AppError('invalid', `${source} is empty, but the column ${row.to} requires it.`)
+}
+
+function carried(entry: Entry, row: Mapping, from: string, schema: readonly SchemaField[]): Scalar {
+  const source = findSource(schema, from)
+  if (!source) throw new AppError('invalid', `The content type has no field "${from}" any more.`)
+  return columnValue(row, from, source, valueAt(entry, source.steps))
+}
+
+/** Stricter than for fields: nobody means a list where a text should stand, and PostgreSQL keeps no NUL. */
+function expressed(row: Mapping, value: unknown): Scalar {
+  const says = `The expression for ${row.to} gives`
+  const loose = row.type === 'json' || value === null || typeof value !== 'object'
+  const whole = row.type !== 'integer' || typeof value !== 'number' || Number.isSafeInteger(value)
+  const kept = typeof value !== 'string' || !value.includes('\0')
+  if (!loose || !whole || !kept) throw misfit(says, value, row.type)
+  return scalar(says, row.type === 'datetime' && typeof value === 'number' ? timeOf(value) : value, row.type)
+}
+
+/** Of milliseconds; what is no time at all is left for `scalar` to refuse. */
+function timeOf(value: number): unknown {
+  return Number.isNaN(new Date(value).getTime()) ? value : new Date(value).toISOString()
+}
+
+/** AppError invalid for one that does not fit its column. */
+export function defaultValue(row: Pick<Mapping, 'type' | 'to'>, value: NonNullable<Mapping['default']>): Scalar {
+  const says = `The default of ${row.to} is`
+  if (row.type === 'integer' && !Number.isSafeInteger(Number(value))) throw misfit(says, value, row.type)
+  return scalar(says, value, row.type)
+}
+
+function columnValue(row: Mapping, from: string, source: Source, raw: unknown): Scalar {
   if (raw === null || raw === undefined) return null
   if (source.pick) return picked(source, raw)
   const value = source.field ? readable(source.field, raw) : raw
-  return scalar(row.from, value, row.type)
+  return scalar(`The field "${from}" holds`, value, row.type)
 }
 
-function scalar(path: string, value: unknown, type: FieldType): Scalar {
+/** `says` begins the sentence in which a value is refused. */
+function scalar(says: string, value: unknown, type: FieldType): Scalar {
   if (value === null || value === undefined) return null
   switch (type) {
     case 'json':
@@ -64,16 +129,20 @@ function scalar(path: string, value: unknown, type: FieldType): Scalar {
       break
     }
     case 'datetime':
-      return value === '' ? null : datetime(path, value)
+      return value === '' ? null : datetime(says, value)
     case 'text':
       return typeof value === 'string' ? value : JSON.stringify(value)
   }
-  throw new AppError('invalid', `The field "${path}" holds ${JSON.stringify(value)?.slice(0, 60)}, which is no ${type}.`)
+  throw misfit(says, value, type)
 }
 
-function datetime(path: string, value: unknown): string {
+function misfit(says: string, value: unknown, type: FieldType): AppError {
+  return new AppError('invalid', `${says} ${JSON.stringify(value)?.slice(0, 60)}, which is no ${type}.`)
+}
+
+function datetime(says: string, value: unknown): string {
   const at = typeof value === 'string' ? Date.parse(value) : Number.NaN
-  if (Number.isNaN(at)) throw new AppError('invalid', `The field "${path}" holds ${JSON.stringify(value)?.slice(0, 60)}, which is no date.`)
+  if (Number.isNaN(at)) throw new AppError('invalid', `${says} ${JSON.stringify(value)?.slice(0, 60)}, which is no date.`)
   return new Date(at).toISOString()
 }
 

@@ -16,7 +16,8 @@ import { findPlan, planJobKind } from './plans.ts'
 import { retentionJob } from './run-log.ts'
 import { dropStaged, type StagedKey } from './staging.ts'
 import { findSync, type SyncRow } from './sync.ts'
-import { createSchemas, type Memory, openInbound, openOutbound, type SyncJobDeps, untilTokenWorks } from './work.ts'
+import { createMemory, fitting, type Memory, openInbound, openOutbound, type Opening } from './open.ts'
+import { type SyncJobDeps, untilTokenWorks } from './work.ts'
 
 const attempts = 8
 const keysAtOnce = 500
@@ -25,7 +26,7 @@ const entriesAtOnce = 100
 
 export function planJobs(deps: SyncJobDeps): JobKind[] {
   const { db } = deps.database
-  const memory: Memory = { schemas: createSchemas(), tables: new Set() }
+  const memory = createMemory()
   const kinds = [
     {
       kind: planJobKind,
@@ -77,11 +78,14 @@ async function planJob(db: Db, deps: SyncJobDeps, memory: Memory, planId: string
     fail,
     async stack => {
       const until = Date.now() + (deps.sliceSeconds ?? 20) * 1000
+      const contentType = await fitting(db, deps, memory, sync, stack)
+      if (contentType === null) return await noFit(fail)
+      const opening = { sync, stack, contentType, signal: ctx.signal }
       try {
         const outcome =
           sync.direction === 'outbound'
-            ? await dryRunOutbound(db, await openOutbound(db, deps, memory, sync, stack, ctx.signal, 'as it is'), stack, plan, until)
-            : await dryRunInbound(db, await openInbound(db, deps, sync, stack, ctx), plan, until)
+            ? await dryRunOutbound(db, await openOutbound(db, deps, memory, opening, 'as it is'), stack, plan, until)
+            : await dryRunInbound(db, await openInbound(db, deps, opening, false), plan, until)
         if (outcome === 'slice') return { snoozeSeconds: 0, reason: 'more to do' }
       } catch (error) {
         if (!(error instanceof PlanMoved)) throw error
@@ -113,16 +117,23 @@ async function driftJob(db: Db, deps: SyncJobDeps, memory: Memory, driftId: stri
     ctx,
     fail,
     async stack => {
-      const side = await sideOf(db, deps, memory, sync, stack, ctx)
+      const contentType = await fitting(db, deps, memory, sync, stack)
+      if (contentType === null) return await noFit(fail)
+      const side = await sideOf(db, deps, memory, { sync, stack, contentType, signal: ctx.signal })
       await compare(db, sync, side, { ...drift, ...begun } satisfies DriftRow, ctx.signal)
     },
     deps
   )
 }
 
-async function sideOf(db: Db, deps: SyncJobDeps, memory: Memory, sync: SyncRow, stack: StackClient, ctx: JobContext): Promise<Side> {
-  if (sync.direction === 'inbound') return stackSide(await openInbound(db, deps, sync, stack, ctx))
-  return destinationSide(await openOutbound(db, deps, memory, sync, stack, ctx.signal))
+async function noFit(fail: (error: string) => Promise<void>): Promise<JobResult> {
+  await fail('The mapping no longer fits its content type, and the sync was paused: it says why.')
+  return { cancel: 'the mapping no longer fits, the sync is paused' }
+}
+
+async function sideOf(db: Db, deps: SyncJobDeps, memory: Memory, opening: Opening): Promise<Side> {
+  if (opening.sync.direction === 'inbound') return stackSide(await openInbound(db, deps, opening, false))
+  return destinationSide(await openOutbound(db, deps, memory, opening))
 }
 
 function destinationSide({ connection, shape, signal }: Pick<Outbound, 'connection' | 'shape' | 'signal'>): Side {

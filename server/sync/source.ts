@@ -37,7 +37,12 @@ export async function readCurrent(outbound: Outbound, stack: StackClient, entryU
 }
 
 /** What the stack answers for it, be it a fallback's content or an entry that the filter does not find. */
-export async function readEntry({ sync, options }: Outbound, stack: StackClient, entryUid: string, locale: string): Promise<Entry | null> {
+export async function readEntry(
+  { sync, options }: Pick<Outbound, 'sync' | 'options'>,
+  stack: StackClient,
+  entryUid: string,
+  locale: string
+): Promise<Entry | null> {
   return await stack.entry(sync.content_type, entryUid, { locale, includePublishDetails: options.source === 'published' })
 }
 

@@ -1,6 +1,7 @@
 // A sync: what moves, which way, when. This file owns its row; creating is create.ts, doing is outbound.ts and inbound.ts.
 //
-//   active -> paused   by a person, or by its endpoint (endpoint.ts); its runs pause, its waiting jobs are dropped
+//   active -> paused   by a person, by its endpoint (endpoint.ts), or by itself when its mapping no longer fits (broken.ts);
+//                      its runs pause, its waiting jobs are dropped
 //   paused -> active   by a person; what happened meanwhile is found by a run from the beginning
 import { type Actor, appendAudit } from '../audit/audit.ts'
 import type { Db } from '../database/database.ts'
@@ -63,7 +64,7 @@ export async function findSync(db: Db, id: string): Promise<SyncRow | undefined>
 export async function pauseSync(
   db: Db,
   deps: { vault: Vault },
-  input: { installationId: string; id: string; actor: Actor; reason?: string }
+  input: { installationId: string; id: string; actor: Actor; reason?: string; detail?: Record<string, unknown> }
 ): Promise<SyncRow> {
   return await db.transaction().execute(async trx => {
     const sync = await getSync(trx, input)
@@ -90,7 +91,7 @@ export async function pauseSync(
       actor: input.actor,
       action: 'sync.pause',
       object: syncObject(sync),
-      ...(input.reason === undefined ? {} : { detail: { reason } })
+      ...(input.reason === undefined ? {} : { detail: { reason: input.reason, ...input.detail } })
     })
     return { ...sync, ...paused }
   })

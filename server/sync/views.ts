@@ -7,6 +7,7 @@ import { AppError } from '../errors.ts'
 import type { SecretState, Vault } from '../vault/vault.ts'
 import { systemOf } from './connections.ts'
 import { getRun, type RunRow } from './runs.ts'
+import { type MappingInput, mappingInput } from './mapping.ts'
 import { inboundOptions, localesOf, mappingOf, type SyncRow } from './sync.ts'
 
 export interface ListAsked {
@@ -34,7 +35,7 @@ export interface SyncView {
   target: string
   branch: string
   locales: string[]
-  mapping: { from: string; to: string; required?: boolean | undefined }[]
+  mapping: MappingInput[]
   externalIdField: string | null
   schedule: { cron: string; timeZone: string; nextAt: number } | null
   state: 'active' | 'running' | 'paused' | 'failing' | 'held'
@@ -164,7 +165,7 @@ export async function syncViews(db: Db, syncs: readonly SyncRow[]): Promise<Sync
       target: (JSON.parse(sync.options_json) as { table: string }).table,
       branch: sync.branch,
       locales: localesOf(sync),
-      mapping: mappingOf(sync).map(({ from, to, required }) => ({ from, to, ...(required ? { required } : {}) })),
+      mapping: mappingOf(sync).map(row => mappingInput(sync.direction, row)),
       externalIdField: sync.direction === 'inbound' ? inboundOptions(sync).externalIdField : null,
       schedule: timed ? { cron: timed.cron, timeZone: timed.time_zone, nextAt: timed.next_at } : null,
       state: stateOf(sync, run, records.failed, holds.has(sync.installation_id)),

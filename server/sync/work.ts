@@ -7,21 +7,20 @@
 //   invalid, forbidden, not_found  the run is `failed` at once, with the words and the remedy
 import { databaseNow } from '../database/clock.ts'
 import type { Db } from '../database/database.ts'
-import type { ContentType, StackClient } from '../contentstack/stack.ts'
 import { isAppError } from '../errors.ts'
-import { installationById } from '../installations/installation.ts'
 import type { JobContext, JobKind, JobResult } from '../jobs/job.ts'
 import { holdOf } from '../jobs/queue.ts'
 import { applyOutbound, chooserOf, planOfRun, skipRest } from './apply.ts'
-import { carry, type Outbound } from './carry.ts'
-import { getConnection, openConnection, words } from './connections.ts'
+import { fitJob } from './broken.ts'
+import { carry } from './carry.ts'
+import { words } from './connections.ts'
 import { pauseIfGone } from './endpoint.ts'
 import { type Hint, readAgainIn } from './hint.ts'
-import { type Inbound, runInbound } from './inbound.ts'
+import { runInbound } from './inbound.ts'
 import { clearTrouble, noteTrouble } from './links.ts'
-import { requireExternalIdField } from './mapping.ts'
+import { fitting, fittingFor, type Memory, createMemory, type OpenDeps, openInbound, openOutbound } from './open.ts'
 import { runOutbound } from './outbound.ts'
-import { destinationKey, outboundShape } from './outward.ts'
+import { destinationKey } from './outward.ts'
 import { recordAttempts, type RecordJob, recordJobKind } from './record-jobs.ts'
 import {
   beginRun,
@@ -36,35 +35,29 @@ import {
   startRun
 } from './runs.ts'
 import { currentOfRead, readEntry } from './source.ts'
-import { findSync, inboundOptions, mappingOf, outboundOptions, type SyncDeps, type SyncRow } from './sync.ts'
+import { findSync, outboundOptions, type SyncRow } from './sync.ts'
 
-export interface SyncJobDeps extends SyncDeps {
+export interface SyncJobDeps extends OpenDeps {
   database: { db: Db }
   /** How long one turn of a run lasts before others get theirs. Default 20 s. */
   sliceSeconds?: number
   /** What has been announced of a record; null when nothing was of late. */
   hintOf?: (record: { installationId: string; branch: string; entryUid: string; locale: string }) => Promise<Hint | null>
-  /** See Inbound. Default 30 s, the CMA client's time-out. */
-  settleSeconds?: number
 }
 
 /** Of these there may be thousands, and nobody waits for a single one: rather than wait in a slot, they give it back. */
 const patienceSeconds = 1
 
-/** Content types change rarely, and mappings name their fields: a minute of age does no harm. */
-const schemaSeconds = 60
-
 export function syncJobs(deps: SyncJobDeps): JobKind[] {
   const { db } = deps.database
-  const schemas = createSchemas()
-  const tables = new Set<string>()
+  const memory = createMemory()
   const kinds = [
     {
       kind: runJobKind,
       lane: 'backfill' as const,
       maxAttempts: runAttempts,
       timeoutSeconds: 900,
-      run: ({ runId }: { runId: string }, ctx: JobContext) => runJob(db, deps, { schemas, tables }, runId, ctx),
+      run: ({ runId }: { runId: string }, ctx: JobContext) => runJob(db, deps, memory, runId, ctx),
       gaveUp: (trx: Db, { runId }: { runId: string }, why: string) => finishRun(trx, runId, gaveUpOn(why), 'failed')
     },
     {
@@ -72,7 +65,7 @@ export function syncJobs(deps: SyncJobDeps): JobKind[] {
       lane: 'live' as const,
       maxAttempts: recordAttempts,
       timeoutSeconds: 120,
-      run: (job: RecordJob, ctx: JobContext) => recordJob(db, deps, { schemas, tables }, job, ctx),
+      run: (job: RecordJob, ctx: JobContext) => recordJob(db, deps, memory, job, ctx),
       async gaveUp(trx: Db, { syncId, entryUid, locale }: RecordJob, why: string) {
         const sync = await findSync(trx, syncId)
         const link = { locale, external_id: destinationKey(entryUid, locale), entry_uid: entryUid }
@@ -91,18 +84,12 @@ export function syncJobs(deps: SyncJobDeps): JobKind[] {
       }
     }
   ]
-  return kinds
+  return [...kinds, fitJob(db, deps, untilTokenWorks.bind(null, db))]
 }
 
 /** Its own errors are written down as they come; this says that nothing more is tried. */
 function gaveUpOn(why: string): string {
   return `Quayside gave up: ${why.replace(/\.$/, '')}.`
-}
-
-export interface Memory {
-  schemas: Schemas
-  /** Tables that this process has prepared: sync id and revision. */
-  tables: Set<string>
 }
 
 async function runJob(db: Db, deps: SyncJobDeps, memory: Memory, runId: string, ctx: JobContext): Promise<JobResult> {
@@ -151,38 +138,23 @@ async function turn(
     signal: ctx.signal
   })
   const stack = client.with({ branch: sync.branch })
+  const contentType = await fitting(db, deps, memory, sync, stack)
+  if (contentType === null) throw new RunMoved('the mapping no longer fits, the sync is paused')
+  const opening = { sync, stack, contentType, signal: ctx.signal }
   const plan = await planOfRun(db, sync, run)
   if (run.plan_id !== null && !plan) {
     await skipRest(db, sync, run)
     return { needsPerson: 'The sync was changed since this was planned. Make a new plan.' }
   }
   if (sync.direction === 'outbound') {
-    const outbound = await openOutbound(db, deps, memory, sync, stack, ctx.signal)
+    const outbound = await openOutbound(db, deps, memory, opening)
     return plan ? await applyOutbound(db, outbound, stack, run, plan, until) : await runOutbound(db, outbound, stack, run, until)
   }
-  const inbound = await openInbound(db, deps, sync, stack, ctx)
+  const inbound = await openInbound(db, deps, opening, ctx.attempt >= runAttempts - 1)
   if (!plan) return await runInbound(db, inbound, run, until)
   const outcome = await runInbound(db, { ...inbound, plan: chooserOf(db, inbound, run, plan) }, run, until)
   if (outcome === 'done') await skipRest(db, sync, run, 'It was written since it was planned, or is gone from its source.')
   return outcome
-}
-
-export async function openInbound(db: Db, deps: SyncJobDeps, sync: SyncRow, stack: StackClient, ctx: JobContext): Promise<Inbound> {
-  const contentType = await stack.contentType(sync.content_type)
-  requireExternalIdField(contentType, inboundOptions(sync).externalIdField)
-  const installation = await installationById(db, sync.installation_id)
-  const connection = openConnection(db, deps, await getConnection(db, { installationId: sync.installation_id, id: sync.connection_id }))
-  return {
-    sync,
-    mapping: mappingOf(sync),
-    contentType,
-    connection,
-    stack,
-    locale: installation.master_locale || (await masterLocale(stack)),
-    signal: ctx.signal,
-    settleSeconds: deps.settleSeconds ?? 30,
-    lastTry: ctx.attempt >= runAttempts - 1
-  }
 }
 
 async function recordJob(db: Db, deps: SyncJobDeps, memory: Memory, job: RecordJob, ctx: JobContext): Promise<JobResult> {
@@ -193,14 +165,21 @@ async function recordJob(db: Db, deps: SyncJobDeps, memory: Memory, job: RecordJ
   try {
     const lane = job.lane ?? (job.force ? 'people' : 'live')
     const actor = { kind: 'sync', id: sync.id } as const
-    const client = await deps.stackFor(sync.installation_id, { lane, actor, signal: ctx.signal, ...(lane === 'people' ? {} : { patienceSeconds }) })
+    const client = await deps.stackFor(sync.installation_id, {
+      lane,
+      actor,
+      signal: ctx.signal,
+      ...(lane === 'people' ? {} : { patienceSeconds })
+    })
     const stack = client.with({ branch: sync.branch })
-    const outbound = await openOutbound(db, deps, memory, sync, stack, ctx.signal)
     const readAt = await databaseNow(db)
-    const entry = await readEntry(outbound, stack, entryUid, locale)
+    const entry = await readEntry({ sync, options: outboundOptions(sync) }, stack, entryUid, locale)
     const hint = await deps.hintOf?.({ installationId: sync.installation_id, branch: sync.branch, entryUid, locale })
     const early = readAgainIn(entry?.locale === locale ? entry : null, hint ?? null, Date.now())
     if (early !== null) return { snoozeSeconds: early, reason: 'what Contentstack answers is older than its webhook' }
+    const contentType = await fittingFor(db, deps, memory, { sync, stack, entry })
+    if (contentType === null) return { cancel: 'the mapping no longer fits, the sync is paused' }
+    const outbound = await openOutbound(db, deps, memory, { sync, stack, contentType, signal: ctx.signal })
     const record = await currentOfRead(outbound, stack, entryUid, locale, entry)
     const why = { cause: job.cause, claimant: `job ${ctx.jobId}`, runId: null, readAt, force: job.force === true }
     const carried = await carry(db, outbound, locale, [record], why, () => Promise.resolve())
@@ -223,80 +202,4 @@ async function recordJob(db: Db, deps: SyncJobDeps, memory: Memory, job: RecordJ
 export async function untilTokenWorks(db: Db, sync: SyncRow, error: Error): Promise<JobResult> {
   const held = await holdOf(db, sync.installation_id)
   return { snoozeSeconds: held ? 0 : 15, reason: error.message }
-}
-
-export async function openOutbound(
-  db: Db,
-  deps: SyncJobDeps,
-  memory: Memory,
-  sync: SyncRow,
-  stack: StackClient,
-  signal: AbortSignal,
-  touch: 'prepared' | 'as it is' = 'prepared'
-): Promise<Outbound> {
-  const mapping = mappingOf(sync)
-  const options = outboundOptions(sync)
-  const shape = outboundShape(options.table, mapping)
-  const opened = openConnection(db, deps, await getConnection(db, { installationId: sync.installation_id, id: sync.connection_id }))
-  const prepared = `${sync.id}:${sync.revision}`
-  if (touch === 'prepared' && !memory.tables.has(prepared)) {
-    await opened.prepare(shape, signal)
-    memory.tables.add(prepared)
-  }
-  return {
-    sync,
-    mapping,
-    options,
-    shape,
-    contentType: await memory.schemas.get(sync, stack, sync.content_type),
-    async schemaOf(contentType) {
-      try {
-        return await memory.schemas.get(sync, stack, contentType)
-      } catch (error) {
-        if (isAppError(error, 'not_found')) return null
-        throw error
-      }
-    },
-    connection: {
-      ...opened,
-      async push(...given) {
-        try {
-          return await opened.push(...given)
-        } catch (error) {
-          // The table may have been dropped under us: the next try makes it again.
-          memory.tables.delete(prepared)
-          throw error
-        }
-      }
-    },
-    signal
-  }
-}
-
-interface Schemas {
-  get(sync: SyncRow, stack: StackClient, uid: string): Promise<ContentType>
-}
-
-export function createSchemas(): Schemas {
-  const known = new Map<string, { until: number; contentType: Promise<ContentType> }>()
-  return {
-    async get(sync, stack, uid) {
-      const key = `${sync.installation_id}:${sync.branch}:${uid}`
-      const have = known.get(key)
-      if (have && have.until > Date.now()) return await have.contentType
-      const contentType = stack.contentType(uid)
-      known.set(key, { until: Date.now() + schemaSeconds * 1000, contentType })
-      try {
-        return await contentType
-      } catch (error) {
-        known.delete(key)
-        throw error
-      }
-    }
-  }
-}
-
-async function masterLocale(stack: StackClient): Promise<string> {
-  const locales = await stack.locales()
-  return locales.find(locale => locale.fallback_locale === null)?.code ?? locales[0]?.code ?? 'en-us'
 }

@@ -5,6 +5,7 @@ import { AppError, isAppError } from '../errors.ts'
 import { activateInstallation, type Installation, installationById, rememberPending, uninstall } from '../installations/installation.ts'
 import { findWrites } from '../installations/ledger.ts'
 import type { JobKind } from '../jobs/job.ts'
+import { lookAtFit } from '../sync/broken.ts'
 import { type ChangedRecord, syncJobsForRecords } from '../sync/record-jobs.ts'
 import type { Vault } from '../vault/vault.ts'
 import { type DeliveryRow, noteDeliveries, settleDeliveries, settleDelivery, undispatched } from './delivery.ts'
@@ -56,6 +57,10 @@ async function dispatchContent(db: Db, deliveryIds: readonly string[]): Promise<
       }
       const { contentType, objectUid, locale, version } = notice
       const branch = notice.branch ?? delivery.branch ?? mainBranch
+      if (describesSchema(delivery.module)) {
+        outcomes.push({ id: delivery.id, ...(await dispatchSchema(trx, delivery, notice, branch)) })
+        continue
+      }
       const record = {
         installationId: installation.id,
         contentType: contentType ?? '',
@@ -84,8 +89,24 @@ async function dispatchContent(db: Db, deliveryIds: readonly string[]): Promise<
 
 function whyIgnored(installation: Installation, delivery: DeliveryRow, notice: ContentNotice): string | null {
   if (installation.status !== 'active') return 'the app is no longer installed'
+  if (describesSchema(delivery.module)) return notice.objectUid === null ? `names no ${delivery.module}` : null
   if (delivery.module !== 'entry') return `no sync carries changes of kind "${delivery.module}" yet`
   return notice.objectUid === null || notice.contentType === null ? 'names no entry' : null
+}
+
+const describesSchema = (module: string): boolean => module === 'content_type' || module === 'global_field'
+
+/** The syncs that it may concern look at it themselves; which content types hold a global field is not told. */
+async function dispatchSchema(
+  trx: Db,
+  delivery: DeliveryRow,
+  notice: ContentNotice,
+  branch: string
+): Promise<{ status: 'dispatched' | 'ignored'; note: string }> {
+  const contentType = delivery.module === 'content_type' ? notice.objectUid : null
+  const count = await lookAtFit(trx, { installationId: delivery.installation_id, contentType, branch })
+  if (count === 0) return { status: 'ignored', note: 'no active sync carries this content type' }
+  return { status: 'dispatched', note: `${count} ${count === 1 ? 'mapping is' : 'mappings are'} looked at` }
 }
 
 /** Our own write coming back still wakes the other syncs; whoever wrote finds nothing changed and stops there. By delivery. */

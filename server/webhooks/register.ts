@@ -30,7 +30,12 @@ export const contentChannels = [
   'assets.update',
   'assets.delete',
   'assets.environments.publish.success',
-  'assets.environments.unpublish.success'
+  'assets.environments.unpublish.success',
+  // A mapping may no longer fit what they describe.
+  'content_types.update',
+  'content_types.delete',
+  'global_fields.update',
+  'global_fields.delete'
 ]
 
 /** Payload { installationId }. Repeating it is harmless: what stands already is written once more as it must be. */

@@ -9,6 +9,7 @@ type Door = 'console' | 'frame'
 const routes: [method: string, path: string, json?: object][] = [
   ['GET', '/syncs/$sync'],
   ['PATCH', '/syncs/$sync', { state: 'paused' }],
+  ['PATCH', '/syncs/$sync/mapping', { mapping: [{ from: 'title', to: 'title' }] }],
   ['POST', '/syncs/$sync/run', {}],
   ['GET', '/runs/$run'],
   ['GET', '/runs/$run/failures'],
@@ -18,6 +19,7 @@ const routes: [method: string, path: string, json?: object][] = [
   ['POST', '/adopt', { from: '$installation' }],
   ['GET', '/connections/$connection/fields?target=article'],
   ['POST', '/syncs', { direction: 'outbound', connectionId: '$connection', contentTypes: ['article'], target: '' }],
+  ['POST', '/syncs/preview', { direction: 'outbound', connectionId: '$connection', contentType: 'article', target: '' }],
   ['DELETE', '/keys/$key', {}]
 ]
 

@@ -23,7 +23,17 @@ it.each<[string, Scalar, unknown]>([
   ['words', 'one', ['one']],
   ['site', 'https://site.example', { title: '', href: 'https://site.example' }],
   ['author', 'blta', [{ uid: 'blta', _content_type_uid: 'author' }]],
-  ['author', '[{"uid":"blta","content_type":"guest"}]', [{ uid: 'blta', _content_type_uid: 'guest' }]],
+  ['author', '[{"uid":"blta","content_type":"author"}]', [{ uid: 'blta', _content_type_uid: 'author' }]],
+  ['place', '{"city":"Kiel","inner":{"deep":"3"}}', { city: 'Kiel', inner: { deep: 3 } }],
+  ['credits', '[{"who":"blta","face":null}]', [{ who: [{ uid: 'blta', _content_type_uid: 'author' }], face: null }]],
+  [
+    'sections',
+    '[{"quote":{"by":[{"uid":"bltg","content_type":"guest"}]}}]',
+    [{ quote: { by: [{ uid: 'bltg', _content_type_uid: 'guest' }] } }]
+  ],
+  ['taxonomies', '[{"taxonomy_uid":"topics","term_uid":"sea"}]', [{ taxonomy_uid: 'topics', term_uid: 'sea' }]],
+  ['size', 'm', 'm'],
+  ['stars', '5', 5],
   ['colour', '{"hex":"#fff"}', { hex: '#fff' }],
   ['tags', 'a, b', ['a', 'b']],
   ['count', null, null]
@@ -38,10 +48,46 @@ it.each<[string, Scalar]>([
   ['on', 'yesterday'],
   ['cover', 'https://elsewhere.example/a.png'],
   ['author', '[7]'],
+  ['author', '[{"uid":"blta","content_type":"guest"}]'],
+  ['author', '["blta","bltb"]'],
+  ['place', '{"town":"Kiel"}'],
+  ['place', '{"inner":{"deep":"far"}}'],
+  ['place', '["Kiel"]'],
+  ['place', '{"__proto__":{"city":"Kiel"}}'],
+  ['sections', '[{"verse":{}}]'],
+  ['sections', '[{"quote":{},"verse":{}}]'],
+  ['body', '{"type":"p"}'],
+  ['site', '{"href":7}'],
+  ['taxonomies', '[{"term_uid":"sea"}]'],
+  ['taxonomies', JSON.stringify(Array.from({ length: 26 }, () => ({ taxonomy_uid: 't', term_uid: 'u' })))],
+  ['tags', 'x'.repeat(51)],
+  ['tags', Array.from({ length: 51 }, (_, index) => index).join(',')],
+  ['size', 'xxl'],
+  ['stars', '4'],
+  ['stars', '7'],
+  ['stars', '-1'],
   ['colour', '{not json']
 ])('stops the record when %s cannot take %j, naming column and field', (field, value) => {
   expect(() => recordFields(record(value), to(field), contentType)).toThrow(
     expect.objectContaining({ code: 'invalid', message: expect.stringMatching(new RegExp(`"c".*${field}`)) as string })
+  )
+})
+
+it('stops the record when a mandatory field would be empty, though its row does not require it', () => {
+  expect(() => recordFields(record(''), to('title'), contentType)).toThrow(/"c" is empty, but the field title requires it/)
+})
+
+it('takes the default where the column is empty, and its own value where it is not', () => {
+  const mapping: Mapping[] = [{ from: 'c', to: 'count', type: 'text', default: 7 }]
+  expect(recordFields(record(null), mapping, contentType)).toEqual({ count: 7 })
+  expect(recordFields(record(''), mapping, contentType)).toEqual({ count: 7 })
+  expect(recordFields(record(0), mapping, contentType)).toEqual({ count: 0 })
+})
+
+it('names every field that does not fit, not just the first', () => {
+  const mapping = [...to('count'), ...to('live')]
+  expect(() => recordFields(record('x'), mapping, contentType)).toThrow(
+    expect.objectContaining({ fields: { count: [expect.any(String)], live: [expect.any(String)] } })
   )
 })
 

@@ -19,7 +19,7 @@ export const schema: SchemaField[] = [
   field('cover', 'file'),
   field('gallery', 'file', { multiple: true }),
   field('site', 'link'),
-  field('author', 'reference', { reference_to: ['author'] }),
+  field('author', 'reference', { reference_to: ['author'], field_metadata: { ref_multiple: false } }),
   field('body', 'json', rich),
   field('bodies', 'json', { ...rich, multiple: true }),
   field('colour', 'json', { extension_uid: 'blt1' }),
@@ -37,7 +37,9 @@ export const schema: SchemaField[] = [
       }
     ]
   }),
-  field('taxonomies', 'taxonomy', { multiple: true })
+  field('taxonomies', 'taxonomy', { multiple: true }),
+  field('size', 'text', { enum: { choices: [{ value: 's' }, { value: 'm' }] } }),
+  field('stars', 'number', { min: 0, max: 6, enum: { choices: [{ value: 1 }, { value: 5 }, { value: 7 }] } })
 ]
 
 export const contentType: ContentType = { uid: 'everything', title: 'Everything', schema }

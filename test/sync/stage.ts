@@ -15,6 +15,7 @@ import { createWorker, type Worker, type WorkerOptions } from '../../server/jobs
 import { silentLog } from '../../server/log.ts'
 import { createConnection } from '../../server/sync/connections.ts'
 import { createSyncs, type SyncInput } from '../../server/sync/create.ts'
+import { createExpressions } from '../../server/sync/expressions.ts'
 import { createGuard } from '../../server/sync/guard.ts'
 import type { RunRow } from '../../server/sync/runs.ts'
 import type { SyncRow } from '../../server/sync/sync.ts'
@@ -62,6 +63,7 @@ export async function openStage(database: Database, options: SandboxOptions = {}
   const deps: SyncJobDeps = {
     database,
     vault: credentials.vault,
+    expressions: createExpressions({ recordSeconds: 1 }),
     guard: createGuard({ filesDirectory: folder, privateHosts: ['127.0.0.1'] }),
     stackFor: (id, use) => stackFor(db, credentials, id, use),
     settleSeconds: 0
@@ -139,6 +141,7 @@ export async function openStage(database: Database, options: SandboxOptions = {}
     },
     async cleanUp() {
       for (const worker of workers) await worker.stop()
+      deps.expressions.close()
       await sandbox.close()
       await rm(folder, { recursive: true, force: true })
     }

@@ -44,10 +44,14 @@ const anySync = {
   locales: z.array(Uid),
   mapping: z.array(
     z.strictObject({
-      from: Name,
+      from: z.optional(Name),
+      expression: z.optional(text(4_000)),
       to: Name,
+      default: z.optional(z.union([text(4_000), z.number(), z.boolean()])),
       type: z.enum(['text', 'integer', 'number', 'boolean', 'datetime', 'json']),
-      required: z.boolean()
+      required: z.boolean(),
+      kind: z.optional(text(100)),
+      reads: z.optional(z.array(Name))
     })
   ),
   revision: Count,

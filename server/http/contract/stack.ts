@@ -154,10 +154,18 @@ export const ContentType = z.object({
 })
 export type ContentType = z.infer<typeof ContentType>
 
+/** Either `from` or `expression`. */
 export const MappingRow = z.strictObject({
-  from: z.string().check(z.minLength(1)),
+  /** A field's path (outbound), a column's name (inbound). */
+  from: z.optional(z.string().check(z.minLength(1))),
+  /** JSONata over the record: an entry's fields outbound, its columns inbound. */
+  expression: z.optional(z.string().check(z.minLength(1), z.maxLength(4_000))),
   to: z.string().check(z.minLength(1)),
-  required: z.optional(z.boolean())
+  /** Taken where the record gives nothing. */
+  default: z.optional(z.union([z.string().check(z.maxLength(4_000)), z.number(), z.boolean()])),
+  required: z.optional(z.boolean()),
+  /** Of the column that an outbound expression fills; text when absent. */
+  type: z.optional(z.enum(['text', 'integer', 'number', 'boolean', 'datetime', 'json']))
 })
 export type MappingRow = z.infer<typeof MappingRow>
 
@@ -197,12 +205,44 @@ export const NewSync = z.strictObject({
   target: z.string(),
   branch: z.optional(z.string()),
   locales: z.optional(z.array(z.string())),
-  mapping: z.optional(z.array(MappingRow)),
+  mapping: z.optional(z.array(MappingRow).check(z.maxLength(500))),
   /** Inbound only: the unique field that holds the record's key. */
   externalIdField: z.optional(z.string()),
   schedule: z.optional(z.strictObject({ cron: z.string(), timeZone: z.string() }))
 })
 export type NewSync = z.infer<typeof NewSync>
+
+/** POST syncs/preview (SyncPreview -> Preview): what a sync would make of a few real records. Nothing is written anywhere. */
+export const SyncPreview = z.strictObject({
+  direction: z.enum(['outbound', 'inbound']),
+  connectionId: z.string(),
+  contentType: z.string(),
+  target: z.string(),
+  branch: z.optional(z.string()),
+  /** The master locale when absent. */
+  locale: z.optional(z.string()),
+  mapping: z.optional(z.array(MappingRow).check(z.maxLength(500))),
+  externalIdField: z.optional(z.string()),
+  /** An existing sync: what it has carried already counts. */
+  syncId: z.optional(z.string()),
+  records: z.optional(z.number().check(z.int(), z.minimum(1), z.maximum(10)))
+})
+export type SyncPreview = z.infer<typeof SyncPreview>
+export const Preview = z.object({
+  records: z.array(
+    z.object({
+      key: z.string(),
+      /** refuse: a row gave no value, so nothing of the record would be written. */
+      would: z.enum(['create', 'update', 'skip', 'refuse']),
+      rows: z.array(z.object({ to: z.string(), value: Maybe(z.string()), error: Maybe(z.string()) }))
+    })
+  )
+})
+export type Preview = z.infer<typeof Preview>
+
+/** PATCH syncs/:id/mapping -> Sync: of a paused sync. Resuming it carries every record by the new mapping. */
+export const SyncMapping = z.strictObject({ mapping: z.array(MappingRow).check(z.minLength(1), z.maxLength(500)) })
+export type SyncMapping = z.infer<typeof SyncMapping>
 
 /** PATCH syncs/:id -> Sync */
 export const SyncChange = z.strictObject({ state: z.enum(['active', 'paused']) })

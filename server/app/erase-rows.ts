@@ -11,6 +11,7 @@ export const tenantTables = [
   'schedule',
   'intent',
   'link',
+  'embedding',
   'write_ledger',
   'run',
   'sync',
@@ -50,7 +51,7 @@ export interface Tenant {
 }
 
 /** Tables that have no index by organization, and grow. */
-const byInstallation: readonly TenantTable[] = ['link', 'secret']
+const byInstallation: readonly TenantTable[] = ['link', 'embedding', 'secret']
 
 /** At most `limit` rows; 0 = none is left. */
 export async function deleteRows(trx: Db, table: TenantTable, { organizationId, installationIds }: Tenant, limit: number): Promise<number> {
@@ -154,7 +155,9 @@ function idsIn(text: string): string[] {
   return text.match(/[a-z]{3}_[0-9a-z]{26}/g) ?? []
 }
 
-const withId = tenantTables.filter(table => !['intent', 'link', 'budget', 'reveal_count', 'write_ledger', 'installation'].includes(table))
+const withId = tenantTables.filter(
+  table => !['intent', 'link', 'embedding', 'budget', 'reveal_count', 'write_ledger', 'installation'].includes(table)
+)
 
 async function ownIds(db: Db, { organizationId, installationIds }: Tenant, ids: readonly string[]): Promise<Set<string>> {
   const own = new Set([organizationId, ...installationIds])

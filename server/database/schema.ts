@@ -5,7 +5,7 @@
 //   id       'ins_…', 'run_…': prefix + time-ordered random text (database/id.ts), so keyset paging by id is paging by age
 // Every row that belongs to a tenant carries organization_id, the tenant wall, even where a join could tell.
 import type { Generated, Insertable, Selectable } from 'kysely'
-import type { ConnectionTable, DeliveryTable, IntentTable, LinkTable, RunTable, SyncTable } from './schema-sync.ts'
+import type { ConnectionTable, DeliveryTable, EmbeddingTable, IntentTable, LinkTable, RunTable, SyncTable } from './schema-sync.ts'
 
 export interface Schema {
   organization: OrganizationTable
@@ -32,6 +32,7 @@ export interface Schema {
   sync: SyncTable
   run: RunTable
   link: LinkTable
+  embedding: EmbeddingTable
   intent: IntentTable
 }
 

@@ -85,7 +85,7 @@ export async function carry(
     if (step === 'skip') carried.skipped.push(record.entryUid)
     // Written by another after we read: ours may be the older state, theirs is looked after.
     else if (link && link.synced_at >= why.readAt) carried.busy.push(record.entryUid)
-    else changed.push({ entryUid, hash, key, link, step, entry: step === 'write' ? record.entry : null })
+    else changed.push({ entryUid, hash, key, link, step, entry: () => record.entry() })
   }
   if (changed.length === 0) {
     await db.transaction().execute(trx => keep(trx, carried))
@@ -93,7 +93,7 @@ export async function carry(
   }
 
   // Before the claim, which is short.
-  const entries = await entriesOf(changed)
+  const entries = await entriesOf(changed.filter(({ step }) => step === 'write'))
   const claim = await claimLinks(
     db,
     sync,
@@ -113,7 +113,7 @@ export async function carry(
         continue
       }
       try {
-        const entry = entries.get(record.key) ?? null
+        const entry = entries.get(record.entryUid) ?? null
         if (isAppError(entry)) throw entry
         const values = entry && entryValues(entry, mapping, outbound.contentType.schema)
         pushes.push({ record, change: { key: record.key, values, order } })
@@ -166,7 +166,7 @@ export async function carry(
     record: Changed,
     result: { status: LinkRow['status']; error: string | null; synced_at: number | null; fingerprint?: string | undefined }
   ): Settlement {
-    const entry = entries.get(record.key)
+    const entry = entries.get(record.entryUid)
     return {
       locale,
       external_id: record.key,
@@ -191,21 +191,20 @@ interface Changed {
   hash: string | null
   link: LinkRow | undefined
   step: 'write' | 'delete'
-  entry: (() => Promise<Entry>) | null
+  entry(): Promise<Entry>
 }
 
-/** By key: what is written, or why that cannot be had. Several at a time, so that a page of older versions does not take its time one by one. */
-async function entriesOf(changed: readonly Changed[]): Promise<Map<string, Entry | AppError>> {
+/** By uid: the content, or why it cannot be had. Several at a time, so that a page of older versions does not come one by one. */
+export async function entriesOf(records: readonly Pick<Current, 'entryUid' | 'entry'>[]): Promise<Map<string, Entry | AppError>> {
   const found = new Map<string, Entry | AppError>()
-  const waiting = [...changed]
+  const waiting = [...records]
   const read = async (): Promise<void> => {
     for (let next = waiting.shift(); next; next = waiting.shift()) {
-      if (!next.entry) continue
       try {
-        found.set(next.key, await next.entry())
+        found.set(next.entryUid, await next.entry())
       } catch (error) {
         if (!isAppError(error, 'invalid')) throw error
-        found.set(next.key, error)
+        found.set(next.entryUid, error)
       }
     }
   }

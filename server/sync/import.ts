@@ -14,6 +14,7 @@ import type { ConnectionLine, ExportHead, ExportLine, LinkLine, SyncLine } from 
 import { blankLink } from './links.ts'
 import { keyColumn, ownColumns } from './mapping.ts'
 import { scheduleJobKind } from './runs.ts'
+import { checkFilter } from './outbound-options.ts'
 import { getSync, syncObject, type SyncRow } from './sync.ts'
 import { lockInstallation } from './lock.ts'
 
@@ -155,6 +156,7 @@ async function insertConnection(trx: Db, deps: ConnectionDeps, { installation }:
 async function insertSync(trx: Db, { installation }: Import, line: SyncLine): Promise<boolean> {
   await getConnection(trx, { installationId: installation.id, id: line.connectionId })
   assertMapping(line)
+  if (line.kind === 'outbound' && line.options.filter) checkFilter(line.options.filter)
   const row = syncRow(installation, line)
   const same = trx
     .selectFrom('sync')

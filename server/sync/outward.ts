@@ -18,8 +18,12 @@ export function destinationKey(entryUid: string, locale: string): string {
 
 /** Over all that a row is made of, before it is made: equal hashes mean that nothing has to be done. */
 export function entryHash(entry: Entry, mapping: readonly Mapping[]): string {
-  const projected = mapping.map(row => entry[row.from.split('.', 1)[0] ?? row.from])
-  return hashOf([entry.uid, entry.locale, entry._version, entry.updated_at, projected])
+  return hashOf([entry.uid, entry.locale, entry._version, entry.updated_at, projected(entry, mapping)])
+}
+
+/** The whole top-level fields that the rows of the mapping look into. */
+export function projected(entry: Entry, mapping: readonly Mapping[]): unknown[] {
+  return mapping.map(row => entry[row.from.split('.', 1)[0] ?? row.from])
 }
 
 /** AppError invalid with the field's name for a value that does not fit, or a required one that is empty. */
@@ -79,7 +83,9 @@ function datetime(path: string, value: unknown): string {
 
 function picked(source: Source, raw: unknown): string | null {
   const items = Array.isArray(raw) ? raw : [raw]
-  const texts = items.map(item => (source.pick === 'text' ? richTextPlain(item) : uidOf(item))).filter(text => text !== '')
+  const texts = items
+    .map(item => (source.pick === 'text' ? (typeof item === 'string' ? item : richTextPlain(item)) : uidOf(item)))
+    .filter(text => text !== '')
   return texts.length > 0 ? texts.join(source.pick === 'text' ? '\n' : ',') : null
 }
 
@@ -93,13 +99,16 @@ function readable(field: SchemaField, value: unknown): unknown {
 }
 
 function single(field: SchemaField, value: unknown): unknown {
-  if (isRichText(field)) return richTextHtml(value)
+  // Text already where the sync carries text.
+  if (isRichText(field)) return typeof value === 'string' ? value : richTextHtml(value)
   if (field.data_type === 'file') return isObject(value) ? (value['url'] ?? value['uid'] ?? null) : value
-  if ((field.data_type === 'group' || field.data_type === 'global_field') && isObject(value)) return nested(field.schema ?? [], value)
+  if ((field.data_type === 'group' || field.data_type === 'global_field') && isObject(value))
+    return readableFields(field.schema ?? [], value)
   return value
 }
 
-function nested(schema: readonly SchemaField[], value: Record<string, unknown>): Record<string, unknown> {
+/** Fields of an embedded entry, or of a group, as a reader of the destination wants them. */
+export function readableFields(schema: readonly SchemaField[], value: Record<string, unknown>): Record<string, unknown> {
   const result: Record<string, unknown> = {}
   for (const [key, inner] of Object.entries(value)) {
     // The platform's own row ids.
@@ -118,7 +127,7 @@ function block(field: SchemaField, item: unknown): unknown {
       .filter(([key]) => key !== '_metadata')
       .map(([key, inner]) => [
         key,
-        isObject(inner) ? nested(field.blocks?.find(candidate => candidate.uid === key)?.schema ?? [], inner) : inner
+        isObject(inner) ? readableFields(field.blocks?.find(candidate => candidate.uid === key)?.schema ?? [], inner) : inner
       ])
   )
 }
@@ -126,7 +135,9 @@ function block(field: SchemaField, item: unknown): unknown {
 function reference(field: SchemaField, item: unknown): unknown {
   const target = Array.isArray(field.reference_to) ? (field.reference_to.length === 1 ? field.reference_to[0] : null) : field.reference_to
   if (!isObject(item)) return { uid: item, content_type: target ?? null }
-  return { uid: item['uid'] ?? null, content_type: item['_content_type_uid'] ?? target ?? null }
+  const bare = { uid: item['uid'] ?? null, content_type: item['_content_type_uid'] ?? target ?? null }
+  // Put there by embed.ts.
+  return Object.hasOwn(item, '_entry') ? { ...bare, entry: item['_entry'] } : bare
 }
 
 function valueAt(entry: Entry, steps: readonly string[]): unknown {

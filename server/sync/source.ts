@@ -2,10 +2,14 @@
 // A row stands for an entry that has content of its own in the locale (newest), that is published there (published) and that the
 // sync's filter finds. How a row is made of it is outward.ts's, whether it is written plan.ts's.
 import type { Entry, StackClient } from '../contentstack/stack.ts'
-import { AppError } from '../errors.ts'
-import type { Current, Outbound } from './carry.ts'
+import { AppError, isAppError } from '../errors.ts'
+import type { Db } from '../database/database.ts'
+import { hashOf } from './canonical.ts'
+import { type Current, entriesOf, type Outbound } from './carry.ts'
+import { embedReferences } from './embed.ts'
 import { both, type ListedPage, listEntries } from './listing.ts'
-import { entryHash } from './outward.ts'
+import { entryHash, projected } from './outward.ts'
+import { plainRichText } from './richtext.ts'
 import { publishedHash, publishedIn, readPublished } from './published.ts'
 
 export interface CurrentPage extends ListedPage {
@@ -14,6 +18,7 @@ export interface CurrentPage extends ListedPage {
 
 /** `after` as in listEntries. */
 export async function* listCurrent(
+  db: Db,
   outbound: Outbound,
   stack: StackClient,
   locale: string,
@@ -27,16 +32,17 @@ export async function* listCurrent(
     ...(options.filter && { where: options.filter })
   }
   for await (const page of listEntries(stack, listing, after)) {
-    yield { ...page, records: page.entries.map(entry => currentOf(outbound, stack, locale, entry)) }
+    yield { ...page, records: await currentsOf(db, outbound, stack, locale, page.entries) }
   }
 }
 
 /** One record, read now. */
-export async function readCurrent(outbound: Outbound, stack: StackClient, entryUid: string, locale: string): Promise<Current> {
+export async function readCurrent(db: Db, outbound: Outbound, stack: StackClient, entryUid: string, locale: string): Promise<Current> {
   const { sync, options } = outbound
   const entry = await stack.entry(sync.content_type, entryUid, { locale, includePublishDetails: options.source === 'published' })
   if (!entry || (options.filter && !(await isFound(stack, sync.content_type, options.filter, entry, locale)))) return absent(entryUid)
-  return currentOf(outbound, stack, locale, entry)
+  const [current] = await currentsOf(db, outbound, stack, locale, [entry])
+  return current ?? absent(entryUid)
 }
 
 /**
@@ -64,6 +70,36 @@ export async function* listVersions(
 function versionOf({ options }: Outbound, locale: string, entry: Entry): number {
   if (options.source === 'published') return publishedIn(entry, options.environment?.uid ?? '', locale)?.version ?? 0
   return entry.locale === undefined || entry.locale === locale ? entry._version : 0
+}
+
+async function currentsOf(db: Db, outbound: Outbound, stack: StackClient, locale: string, entries: readonly Entry[]): Promise<Current[]> {
+  const { options } = outbound
+  const bare = entries.map(entry => currentOf(outbound, stack, locale, entry))
+  const full = options.references ? await withEmbedded(db, outbound, stack, locale, bare) : bare
+  if (options.richText !== 'text') return full
+  return full.map(current => ({ ...current, entry: async () => plainRichText(outbound.contentType.schema, await current.entry()) }))
+}
+
+/** What an embedded entry says is part of the row, so it is part of the hash: the content must be read before it is known to be unchanged. */
+async function withEmbedded(
+  db: Db,
+  outbound: Outbound,
+  stack: StackClient,
+  locale: string,
+  records: readonly Current[]
+): Promise<Current[]> {
+  const entries = await entriesOf(records.filter(({ hash }) => hash !== null))
+  const read = [...entries.values()].filter((entry): entry is Entry => !isAppError(entry))
+  const embedded = new Map((await embedReferences(db, outbound, stack, locale, read)).map(entry => [entry.uid, entry]))
+  return records.map(record => {
+    const entry = embedded.get(record.entryUid)
+    if (!entry) return record
+    return {
+      entryUid: record.entryUid,
+      hash: hashOf([record.hash, projected(entry, outbound.mapping)]),
+      entry: () => Promise.resolve(entry)
+    }
+  })
 }
 
 function currentOf(outbound: Outbound, stack: StackClient, locale: string, entry: Entry): Current {

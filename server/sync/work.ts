@@ -18,6 +18,7 @@ import { clearTrouble, noteTrouble } from './links.ts'
 import { requireExternalIdField } from './mapping.ts'
 import { runOutbound } from './outbound.ts'
 import { destinationKey, outboundShape } from './outward.ts'
+import { parentsJob } from './parents.ts'
 import { recordAttempts, type RecordJob, recordJobKind } from './record-jobs.ts'
 import {
   beginRun,
@@ -64,6 +65,7 @@ export function syncJobs(deps: SyncJobDeps): JobKind[] {
       timeoutSeconds: 120,
       run: (job: RecordJob, ctx: JobContext) => recordJob(db, deps, { schemas, tables }, job, ctx)
     },
+    parentsJob(deps),
     {
       kind: scheduleJobKind,
       lane: 'backfill' as const,
@@ -160,7 +162,7 @@ async function recordJob(db: Db, deps: SyncJobDeps, memory: Memory, job: RecordJ
     const stack = client.with({ branch: sync.branch })
     const outbound = await openOutbound(db, deps, memory, sync, stack, ctx.signal)
     const readAt = await databaseNow(db)
-    const record = await readCurrent(outbound, stack, entryUid, locale)
+    const record = await readCurrent(db, outbound, stack, entryUid, locale)
     const why = { cause: job.cause, claimant: `job ${ctx.jobId}`, runId: null, readAt, force: job.force === true }
     const carried = await carry(db, outbound, locale, [record], why, () => Promise.resolve())
     if (carried.busy.length > 0) return { snoozeSeconds: 0.5, reason: 'a run is writing this record' }

@@ -188,7 +188,7 @@ export async function syncViews(db: Db, syncs: readonly SyncRow[]): Promise<Sync
 }
 
 function outboundView(sync: SyncRow): OutboundView {
-  const { source = 'draft', environment, filter = null, references, richText = 'html' } = outboundOptions(sync)
+  const { source, environment, filter = null, references, richText = 'html' } = outboundOptions(sync)
   return { source, environment: environment?.name ?? null, filter, embed: references?.embed ?? 0, richText }
 }
 

@@ -1,6 +1,5 @@
 // References embedded to a depth: what a row shows of other entries is as fresh as its own fields.
 import { afterEach, expect, it } from 'vitest'
-import { blogApiKey } from '../../sandbox/world/built-in.ts'
 import type { SyncInput } from '../../server/sync/create.ts'
 import { syncJobsForRecord } from '../../server/sync/record-jobs.ts'
 import { startRunBy } from '../../server/sync/runs.ts'

@@ -5,6 +5,7 @@ import type { ContentType, Entry, SchemaField, StackClient } from '../contentsta
 import type { Db } from '../database/database.ts'
 import { isAppError } from '../errors.ts'
 import type { Outbound } from './carry.ts'
+import { recordsOf } from './assets-out.ts'
 import { keepEdges, type Parent } from './edges.ts'
 import { replaceValues } from './field-walk.ts'
 import { findSource } from './mapping.ts'
@@ -92,7 +93,7 @@ async function readTargets(
     if (!type) continue
     for (let from = 0; from < references.length; from += batch) {
       const uids = references.slice(from, from + batch).map(one => one.uid)
-      const { entries } = await stack.entriesPage(contentType, {
+      const { entries } = await recordsOf(stack, contentType).page({
         locale,
         query: { uid: { $in: uids } },
         limit: batch,

@@ -2,6 +2,7 @@
 // exist, the filter is one that the stack itself can answer. The operators let through are those of contentstack.md §8.1.
 import type { ContentType, StackClient } from '../contentstack/stack.ts'
 import { AppError, isAppError } from '../errors.ts'
+import { recordsOf } from './assets-out.ts'
 import type { EmbedDepth, OutboundOptions } from './sync.ts'
 
 /** In the shape of http/contract/stack.ts NewSync. */
@@ -111,7 +112,7 @@ function walkFilter(value: unknown, depth: number): void {
 
 async function askFilter(stack: StackClient, contentType: ContentType, filter: Record<string, unknown>): Promise<void> {
   try {
-    await stack.entriesPage(contentType.uid, { query: filter, limit: 1, only: ['uid'] })
+    await recordsOf(stack, contentType.uid).page({ query: filter, limit: 1, only: ['uid'] })
   } catch (error) {
     if (!isAppError(error, 'invalid') && !isAppError(error, 'not_found')) throw error
     throw refusedFilter(`the stack does not take it for ${contentType.uid}: ${error.message}`, error)

@@ -4,6 +4,7 @@
 import type { Entry, StackClient } from '../contentstack/stack.ts'
 import { AppError, isAppError } from '../errors.ts'
 import type { Db } from '../database/database.ts'
+import { isFolder, recordsOf } from './assets-out.ts'
 import { hashOf } from './canonical.ts'
 import { type Current, entriesOf, type Outbound } from './carry.ts'
 import { embedReferences } from './embed.ts'
@@ -39,7 +40,7 @@ export async function* listCurrent(
 /** One record, read now. */
 export async function readCurrent(db: Db, outbound: Outbound, stack: StackClient, entryUid: string, locale: string): Promise<Current> {
   const { sync, options } = outbound
-  const entry = await stack.entry(sync.content_type, entryUid, { locale, includePublishDetails: options.source === 'published' })
+  const entry = await recordsOf(stack, sync.content_type).one(entryUid, { locale, includePublishDetails: options.source === 'published' })
   if (!entry || (options.filter && !(await isFound(stack, sync.content_type, options.filter, entry, locale)))) return absent(entryUid)
   const [current] = await currentsOf(db, outbound, stack, locale, [entry])
   return current ?? absent(entryUid)
@@ -68,6 +69,7 @@ export async function* listVersions(
 }
 
 function versionOf({ options }: Outbound, locale: string, entry: Entry): number {
+  if (isFolder(entry)) return 0
   if (options.source === 'published') return publishedIn(entry, options.environment?.uid ?? '', locale)?.version ?? 0
   return entry.locale === undefined || entry.locale === locale ? entry._version : 0
 }
@@ -104,6 +106,7 @@ async function withEmbedded(
 
 function currentOf(outbound: Outbound, stack: StackClient, locale: string, entry: Entry): Current {
   const { sync, mapping, options } = outbound
+  if (isFolder(entry)) return absent(entry.uid)
   if (options.source === 'draft') {
     // Where the locale has no version of its own, its fallback answers.
     if (entry.locale !== locale) return absent(entry.uid)
@@ -131,7 +134,7 @@ async function isFound(
   locale: string
 ): Promise<boolean> {
   const query = both(filter, { uid: entry.uid })
-  const { entries } = await stack.entriesPage(contentType, { locale, query, limit: 1, only: ['uid', '_version', 'locale'] })
+  const { entries } = await recordsOf(stack, contentType).page({ locale, query, limit: 1, only: ['uid', '_version', 'locale'] })
   const [found] = entries
   if (found && found._version !== entry._version)
     throw new AppError('upstream', `The entry ${entry.uid} changed while the filter was asked about it; it is looked at again.`)

@@ -11,6 +11,7 @@ import { isAppError } from '../errors.ts'
 import { installationById } from '../installations/installation.ts'
 import type { JobContext, JobKind, JobResult } from '../jobs/job.ts'
 import { holdOf } from '../jobs/queue.ts'
+import { assetsType, assetsUid } from './assets-out.ts'
 import { carry, type Outbound } from './carry.ts'
 import { getConnection, openConnection, words } from './connections.ts'
 import { runInbound } from './inbound.ts'
@@ -241,7 +242,7 @@ function createSchemas(): Schemas {
       const key = `${sync.installation_id}:${sync.branch}:${uid}`
       const have = known.get(key)
       if (have && have.until > Date.now()) return await have.contentType
-      const contentType = stack.contentType(uid)
+      const contentType = uid === assetsUid ? Promise.resolve(assetsType) : stack.contentType(uid)
       known.set(key, { until: Date.now() + schemaSeconds * 1000, contentType })
       try {
         return await contentType

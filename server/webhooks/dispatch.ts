@@ -5,6 +5,7 @@ import { AppError, isAppError } from '../errors.ts'
 import { activateInstallation, type Installation, installationById, rememberPending, uninstall } from '../installations/installation.ts'
 import { findWrite } from '../installations/ledger.ts'
 import type { JobKind } from '../jobs/job.ts'
+import { assetsUid } from '../sync/assets-out.ts'
 import { type ChangedRecord, syncJobsForRecords } from '../sync/record-jobs.ts'
 import type { Vault } from '../vault/vault.ts'
 import { type DeliveryRow, settleDelivery, undispatched } from './delivery.ts'
@@ -55,7 +56,7 @@ async function dispatchContent(trx: Db, deliveries: readonly DeliveryRow[]): Pro
       await settleDelivery(trx, delivery.id, { status: 'ignored', note: ignored })
       continue
     }
-    const { contentType, locale } = notice
+    const { contentType, locale } = delivery.module === 'asset' ? assetNotice(installation, delivery, notice) : notice
     const entryUid = notice.objectUid ?? ''
     const own = await ownWrite(trx, installation, { ...notice, entryUid })
     const branch = notice.branch ?? webhookBranch
@@ -80,8 +81,19 @@ async function dispatchContent(trx: Db, deliveries: readonly DeliveryRow[]): Pro
   }
 }
 
+/** Assets have no locale but that of a publishing; a change of one concerns all its rows, as the master's does. */
+function assetNotice(
+  installation: Installation,
+  delivery: DeliveryRow,
+  notice: ContentNotice
+): { contentType: string; locale: string | null } {
+  const gone = delivery.event === 'delete'
+  return { contentType: assetsUid, locale: gone ? null : (notice.locale ?? (installation.master_locale || null)) }
+}
+
 function whyIgnored(installation: Installation, delivery: DeliveryRow, notice: ContentNotice): string | null {
   if (installation.status !== 'active') return 'the app is no longer installed'
+  if (delivery.module === 'asset') return notice.objectUid === null ? 'names no asset' : null
   if (delivery.module !== 'entry') return `no sync carries changes of kind "${delivery.module}" yet`
   return notice.objectUid === null || notice.contentType === null ? 'names no entry' : null
 }

@@ -81,13 +81,13 @@ function datetime(path: string, value: unknown): string {
   return new Date(at).toISOString()
 }
 
-function picked(source: Source, raw: unknown): string | null {
+function picked({ pick }: Source, raw: unknown): string | null {
   const items = Array.isArray(raw) ? raw : [raw]
-  const texts = items
-    .map(item => (source.pick === 'text' ? (typeof item === 'string' ? item : richTextPlain(item)) : uidOf(item)))
-    .filter(text => text !== '')
-  return texts.length > 0 ? texts.join(source.pick === 'text' ? '\n' : ',') : null
+  const texts = items.map(item => (pick === 'text' ? textOf(item) : uidOf(item, pick ?? 'uid'))).filter(text => text !== '')
+  return texts.length > 0 ? texts.join(pick === 'text' ? '\n' : ',') : null
 }
+
+const textOf = (item: unknown): string => (typeof item === 'string' ? item : richTextPlain(item))
 
 /** A field's value as a reader of the destination wants it. */
 function readable(field: SchemaField, value: unknown): unknown {
@@ -149,8 +149,8 @@ function valueAt(entry: Entry, steps: readonly string[]): unknown {
   return value
 }
 
-function uidOf(item: unknown): string {
-  const uid = isObject(item) ? item['uid'] : item
+function uidOf(item: unknown, key: 'uid' | 'term_uid'): string {
+  const uid = isObject(item) ? item[key] : item
   return typeof uid === 'string' ? uid : ''
 }
 

@@ -147,7 +147,7 @@ export function assetRoutes(context: SandboxContext, doors: Doors): Router {
     ['/assets/:uid', '/assets/folders/:uid'],
     doors.stack((call, request) => {
       call.permit('assets', 'read')
-      return { body: { asset: shapeOf(call, named(call, request)) } }
+      return { body: { asset: shapeOf(call, versionOf(named(call, request), call.params.get('version'))) } }
     })
   )
 
@@ -156,6 +156,8 @@ export function assetRoutes(context: SandboxContext, doors: Doors): Router {
     doors.stack(async (call, request) => {
       const asset = call.permitWrite('assets', () => named(call, request))
       const upload = request.is('multipart/form-data') ? await received(request) : null
+      const { earlier = [], ...before } = asset
+      asset.earlier = [...earlier, before]
       if (upload?.file) Object.assign(asset, stored(upload.file))
       const given = upload ? Object.fromEntries(upload.fields) : assetGiven(call)
       for (const name of ['title', 'description', 'filename'] as const) if (typeof given[name] === 'string') asset[name] = given[name]
@@ -229,6 +231,14 @@ function named(call: Call, request: Request): Asset {
   return asset
 }
 
+/** That a single asset is read by version as an entry is: [MEM]. Publish details are the asset's, whatever version is read. */
+function versionOf(asset: Asset, version: string | null): Asset {
+  if (version === null || Number(version) === asset.version) return asset
+  const found = asset.earlier?.find(one => one.version === Number(version))
+  if (!found) throw noSuchObject('version')
+  return { ...found, publishDetails: asset.publishDetails }
+}
+
 function reader(call: Call, asset: Asset): Reader {
   const shape = assetShape(call.stack, asset, call.context.urls.contentManagement)
   return path => [shape[path]].flat().filter(value => value !== undefined)
@@ -236,7 +246,9 @@ function reader(call: Call, asset: Asset): Reader {
 
 function sort(assets: Asset[], call: Call): void {
   const ascending = call.params.get('asc')
-  const path = ascending ?? call.params.get('desc') ?? 'updated_at'
+  const asked = ascending ?? call.params.get('desc') ?? 'updated_at'
+  // As with entries: whether `asc=uid` holds is not established.
+  const path = asked === 'uid' && call.context.plays.sortedPaging === 'unsorted' ? 'updated_at' : asked
   const keyed = new Map(assets.map(asset => [asset, sortKey(reader(call, asset)(path)[0])]))
   const sign = ascending === null ? -1 : 1
   assets.sort((a, b) => {

@@ -95,10 +95,11 @@ function tell(call: Call, type: ContentType, view: EntryView, way: Way, environm
 export function publishAsset(call: Call, asset: Asset, way: Way, target: Target): void {
   const by = authorOf(call)
   at(call, target, () => {
+    const version = target.version ?? asset.version
     for (const locale of target.locales) {
       for (const environment of target.environments) {
-        asset.publishDetails = changed(asset.publishDetails, way, detail(call, environment, locale, asset.version, by))
-        recordWrite(call, { action: way, module: 'asset', uid: asset.uid, branch: call.branch, locale, version: asset.version })
+        asset.publishDetails = changed(asset.publishDetails, way, detail(call, environment, locale, version, by))
+        recordWrite(call, { action: way, module: 'asset', uid: asset.uid, branch: call.branch, locale, version })
         call.context.changes.emit({
           module: 'asset',
           event: way,
@@ -106,7 +107,7 @@ export function publishAsset(call: Call, asset: Asset, way: Way, target: Target)
           branch: call.branch,
           locale,
           environment,
-          version: asset.version,
+          version,
           object: assetShape(call.stack, asset, call.context.urls.contentManagement, { publishDetails: true }),
           by: call.credential,
           at: call.context.clock.iso()

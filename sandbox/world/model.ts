@@ -178,6 +178,8 @@ export interface Asset {
   dimension?: { width: number; height: number }
   /** The bytes, base64; or a path of a loaded export, read on demand. */
   content: { base64: string } | { path: string }
+  /** What it was before, oldest first. */
+  earlier?: Omit<Asset, 'earlier'>[]
 }
 
 export interface Webhook {

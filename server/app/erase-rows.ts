@@ -11,6 +11,7 @@ export const tenantTables = [
   'schedule',
   'intent',
   'link',
+  'embedding',
   'write_ledger',
   'staged_key',
   'run_record',
@@ -56,7 +57,7 @@ export interface Tenant {
 }
 
 /** Tables that have no index by organization, and grow. */
-const byInstallation: readonly TenantTable[] = ['link', 'secret']
+const byInstallation: readonly TenantTable[] = ['link', 'embedding', 'secret']
 
 /** At most `limit` rows; 0 = none is left. */
 export async function deleteRows(trx: Db, table: TenantTable, { organizationId, installationIds }: Tenant, limit: number): Promise<number> {
@@ -161,7 +162,7 @@ function idsIn(text: string): string[] {
 }
 
 const withId = tenantTables.filter(
-  table => !['intent', 'link', 'budget', 'reveal_count', 'write_ledger', 'content_webhook', 'installation'].includes(table)
+  table => !['intent', 'link', 'embedding', 'budget', 'reveal_count', 'write_ledger', 'content_webhook', 'installation'].includes(table)
 )
 
 async function ownIds(db: Db, { organizationId, installationIds }: Tenant, ids: readonly string[]): Promise<Set<string>> {

@@ -79,7 +79,10 @@ export interface Asset {
   filename: string
   url: string
   _version: number
+  created_at: string
   updated_at: string
+  is_dir?: boolean
+  publish_details?: PublishDetail[]
   [field: string]: unknown
 }
 
@@ -150,8 +153,9 @@ export interface StackClient {
   /** Environments by name. A notice proves nothing: look at publish_details. */
   publishEntry(contentType: string, uid: string, publishing: Publishing): Promise<void>
   unpublishEntry(contentType: string, uid: string, publishing: Publishing): Promise<void>
-  assetsPage(query?: { skip?: number; limit?: number; query?: object }): Promise<Asset[]>
-  asset(uid: string): Promise<Asset | null>
+  /** One page, at most 100 assets, without folders. */
+  assetsPage(query?: Omit<EntriesQuery, 'locale' | 'only'>): Promise<{ assets: Asset[]; count: number | null }>
+  asset(uid: string, query?: { version?: number; includePublishDetails?: boolean }): Promise<Asset | null>
   locales(): Promise<Locale[]>
   environments(): Promise<Environment[]>
   /** Empty for stacks without branches. */
@@ -196,17 +200,7 @@ export function createStack(cma: Cma, defaults: CallOptions = {}): StackClient {
       return (await get<{ content_type: ContentType }>(`/content_types/${part(uid)}`, { include_global_field_schema: true })).content_type
     },
     async entriesPage(contentType, query = {}) {
-      const body = await get<{ entries?: Entry[]; count?: number }>(entries(contentType), {
-        locale: query.locale,
-        query: query.query && JSON.stringify(query.query),
-        asc: query.asc,
-        desc: query.desc,
-        limit: query.limit,
-        skip: query.skip,
-        include_count: query.includeCount || undefined,
-        include_publish_details: query.includePublishDetails || undefined,
-        'only[BASE][]': query.only
-      })
+      const body = await get<{ entries?: Entry[]; count?: number }>(entries(contentType), listQuery(query))
       return { entries: body.entries ?? [], count: body.count ?? null }
     },
     async entry(contentType, uid, query = {}) {
@@ -244,11 +238,12 @@ export function createStack(cma: Cma, defaults: CallOptions = {}): StackClient {
       })
     },
     async assetsPage(query = {}) {
-      const { query: filter, ...page } = query
-      return (await get<{ assets?: Asset[] }>('/assets', { ...page, query: filter && JSON.stringify(filter) })).assets ?? []
+      const body = await get<{ assets?: Asset[]; count?: number }>('/assets', listQuery(query))
+      return { assets: body.assets ?? [], count: body.count ?? null }
     },
-    async asset(uid) {
-      return (await missingAsNull(get<{ asset: Asset }>(`/assets/${part(uid)}`)))?.asset ?? null
+    async asset(uid, query = {}) {
+      const wanted = { version: query.version, include_publish_details: query.includePublishDetails || undefined }
+      return (await missingAsNull(get<{ asset: Asset }>(`/assets/${part(uid)}`, wanted)))?.asset ?? null
     },
     locales: () => all<Locale>('/locales', 'locales'),
     environments: () => all<Environment>('/environments', 'environments'),
@@ -267,6 +262,18 @@ export function createStack(cma: Cma, defaults: CallOptions = {}): StackClient {
     raw: request => cma.raw(request)
   }
 }
+
+const listQuery = (query: EntriesQuery): Record<string, QueryValue> => ({
+  locale: query.locale,
+  query: query.query && JSON.stringify(query.query),
+  asc: query.asc,
+  desc: query.desc,
+  limit: query.limit,
+  skip: query.skip,
+  include_count: query.includeCount || undefined,
+  include_publish_details: query.includePublishDetails || undefined,
+  'only[BASE][]': query.only
+})
 
 const publishBody = ({ environments, locales, locale, version }: Publishing) => ({ entry: { environments, locales }, locale, version })
 

@@ -75,7 +75,7 @@ export interface SyncTable {
   locales_json: string
   /** [{ from, to, type, required?, default? }] in the direction of travel. */
   mapping_json: string
-  /** Outbound: { table, references, richText, source: 'draft'|'published', environment? }. Inbound: { table, externalIdField, cursorColumn?, publish? }. */
+  /** Outbound: sync/sync.ts OutboundOptions. Inbound: { table, externalIdField, cursorColumn?, publish? }. */
   options_json: string
   state: 'active' | 'paused'
   paused_reason: string | null
@@ -165,4 +165,18 @@ export interface IntentTable {
   hash: string
   expected_version: number | null
   created_at: number
+}
+
+/** Who embeds whom: sync/edges.ts. */
+export interface EmbeddingTable {
+  link_set_id: string
+  branch: string
+  /** Of the row that embeds. */
+  locale: string
+  parent_uid: string
+  /** 1: the parent has a row of its own; 0: it is itself embedded. */
+  root: number
+  child_uid: string
+  organization_id: string
+  installation_id: string
 }

@@ -6,7 +6,16 @@
 // Every row that belongs to a tenant carries organization_id, the tenant wall, even where a join could tell.
 import type { Generated, Insertable, Selectable } from 'kysely'
 import type { DriftTable, PlanItemTable, PlanTable, RunRecordTable, StagedKeyTable } from './schema-plan.ts'
-import type { ConnectionTable, ContentWebhookTable, DeliveryTable, IntentTable, LinkTable, RunTable, SyncTable } from './schema-sync.ts'
+import type {
+  ConnectionTable,
+  ContentWebhookTable,
+  DeliveryTable,
+  EmbeddingTable,
+  IntentTable,
+  LinkTable,
+  RunTable,
+  SyncTable
+} from './schema-sync.ts'
 
 export interface Schema {
   organization: OrganizationTable
@@ -34,6 +43,7 @@ export interface Schema {
   sync: SyncTable
   run: RunTable
   link: LinkTable
+  embedding: EmbeddingTable
   intent: IntentTable
   plan: PlanTable
   plan_item: PlanItemTable

@@ -59,7 +59,7 @@ async function applyItems(
 ): Promise<void> {
   const { sync } = outbound
   const readAt = await databaseNow(db)
-  const standing = await recordsNow(outbound, stack, locale, items)
+  const standing = await recordsNow(db, outbound, stack, locale, items)
   const moved: Settled[] = []
   const records: Current[] = []
   for (const item of items) {
@@ -86,15 +86,16 @@ async function applyItems(
 
 /** By uid. What is to be deleted is asked for one by one: a list that leaves one out must not cost its row. */
 async function recordsNow(
+  db: Db,
   outbound: Outbound,
   stack: StackClient,
   locale: string,
   items: readonly ItemRow[]
 ): Promise<Map<string, Current>> {
   const uids = items.filter(item => item.step !== 'delete').map(item => item.entry_uid)
-  const found = await readCurrents(outbound, stack, uids, locale)
+  const found = await readCurrents(db, outbound, stack, uids, locale)
   for (const item of items) {
-    const record = item.step === 'delete' ? await readCurrent(outbound, stack, item.entry_uid, locale) : null
+    const record = item.step === 'delete' ? await readCurrent(db, outbound, stack, item.entry_uid, locale) : null
     if (record && record.hash !== null) found.set(record.entryUid, record)
   }
   return found

@@ -7,13 +7,15 @@ import { cmaErrorOf } from '../contentstack/refusal.ts'
 import type { JobContext, JobKind, JobResult } from '../jobs/job.ts'
 import { enqueue } from '../jobs/queue.ts'
 import type { Vault } from '../vault/vault.ts'
+import { assetsType, assetsUid } from './assets-out.ts'
 import { type Broken, whyBroken } from './fit.ts'
 import { findSync, inboundOptions, mappingOf, pauseSync, type SyncDeps, type SyncRow } from './sync.ts'
 
 export const fitJobKind = 'sync.fit'
 
-/** null: it is gone. AppError as the stack's. */
+/** null: it is gone. Assets are the platform's own. AppError as the stack's. */
 export async function contentTypeNow(stack: StackClient, uid: string): Promise<ContentType | null> {
+  if (uid === assetsUid) return assetsType
   try {
     return await stack.contentType(uid)
   } catch (error) {

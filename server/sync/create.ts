@@ -8,6 +8,7 @@ import { newId } from '../database/id.ts'
 import { AppError } from '../errors.ts'
 import type { Installation } from '../installations/installation.ts'
 import { schedule } from '../jobs/scheduler.ts'
+import { assetsType, assetsUid } from './assets-out.ts'
 import { getConnection, type OpenConnection, openConnection } from './connections.ts'
 import { refuseDefaults } from './fit.ts'
 import {
@@ -63,6 +64,7 @@ export async function createSyncs(
   await checkLocales(stack, sync.locales ?? [])
   const contentTypes = await wanted(stack, sync)
   const options = sync.direction === 'outbound' ? await checkOutboundInput(stack, sync, contentTypes) : null
+  const assetLocales = await localesOfAssets(stack, sync, options)
   const drafts =
     options !== null
       ? contentTypes.map(contentType => draftOutbound(sync, contentType, connection, options))
@@ -80,7 +82,7 @@ export async function createSyncs(
       link_set_id: newId('lks'),
       direction: sync.direction,
       branch,
-      locales_json: JSON.stringify(sync.locales ?? []),
+      locales_json: JSON.stringify(draft.content_type === assetsUid ? assetLocales : (sync.locales ?? [])),
       mapping_json: JSON.stringify(mapping),
       options_json: JSON.stringify(options),
       state: 'active',
@@ -129,6 +131,13 @@ async function checkLocales(stack: StackClient, locales: readonly string[]): Pro
   }
 }
 
+/** A draft of an asset is the same in every locale: one row is enough, unless locales are chosen. */
+async function localesOfAssets(stack: StackClient, sync: SyncInput, options: Omit<OutboundOptions, 'table'> | null): Promise<string[]> {
+  const chosen = sync.locales ?? []
+  if (chosen.length > 0 || options?.source !== 'draft' || !sync.contentTypes.includes(assetsUid)) return chosen
+  return (await stack.locales()).filter(({ fallback_locale }) => fallback_locale === null).map(({ code }) => code)
+}
+
 async function wanted(stack: StackClient, sync: SyncInput): Promise<ContentType[]> {
   const all = await stack.contentTypes()
   if (sync.contentTypes.includes('*')) {
@@ -142,7 +151,7 @@ async function wanted(stack: StackClient, sync: SyncInput): Promise<ContentType[
     return all
   }
   return sync.contentTypes.map(uid => {
-    const found = all.find(contentType => contentType.uid === uid)
+    const found = uid === assetsUid && sync.direction === 'outbound' ? assetsType : all.find(contentType => contentType.uid === uid)
     if (found) return found
     throw new AppError('invalid', `The stack has no content type "${uid}".`, {
       remedy: `Its content types: ${all.map(contentType => contentType.uid).join(', ')}.`,

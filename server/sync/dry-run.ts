@@ -6,6 +6,7 @@ import type { Entry, StackClient } from '../contentstack/stack.ts'
 import type { Field, SourceRecord } from '../connectors/connector.ts'
 import { AppError, isAppError } from '../errors.ts'
 import { targetsOf } from './apply.ts'
+import { recordsOf } from './assets-out.ts'
 import { brake, deletesOf, linkedRecords } from './brake.ts'
 import { type Current, entriesOf, type Outbound } from './carry.ts'
 import { compute, type Computed } from './computed.ts'
@@ -52,7 +53,7 @@ export async function dryRunOutbound(
   let at = await beginning(db, outbound, stack, plan)
   while (at.at < at.locales.length) {
     const locale = at.locales[at.at] ?? ''
-    for await (const page of listCurrent(outbound, stack, locale, at.after)) {
+    for await (const page of listCurrent(db, outbound, stack, locale, at.after)) {
       const seen = await lookAt(db, outbound, stack, locale, page.records, at)
       const next = nextOf(at, page, seen.looked)
       const total = page.total === null ? undefined : plan.read + page.total * (at.locales.length - at.at)
@@ -123,9 +124,15 @@ async function lookAt(
     if (step === 'skip') skips += 1
     else if (step === 'delete') items.push({ ...item, step: 'delete', diff: null })
     else {
-      const known = isThere(link) && link.version > 0 && link.version !== record.version && looked < mostLooks
+      // What an older version embedded is not known any more.
+      const known =
+        isThere(link) &&
+        outbound.options.references === undefined &&
+        link.version > 0 &&
+        link.version !== record.version &&
+        looked < mostLooks
       if (known) looked += 1
-      const before = known ? await stack.entry(sync.content_type, entryUid, { locale, version: link.version }) : null
+      const before = known ? await recordsOf(stack, sync.content_type).one(entryUid, { locale, version: link.version }) : null
       writes.push({ item: { ...item, step: isThere(link) ? 'update' : 'create' }, record, before })
     }
   }

@@ -9,7 +9,7 @@ import { AppError } from '../errors.ts'
 import { type Installation, objectOf, organizationOf } from '../installations/installation.ts'
 import type { Vault } from '../vault/vault.ts'
 import type { Mapping } from './mapping.ts'
-import { inboundOptions, localesOf, mappingOf, outboundOptions, type SyncRow } from './sync.ts'
+import { inboundOptions, localesOf, mappingOf, type OutboundOptions, outboundOptions, type SyncRow } from './sync.ts'
 
 export interface ExportHead {
   format: 'quayside-export'
@@ -45,7 +45,7 @@ interface AnySyncLine {
 }
 
 export type SyncLine =
-  | (AnySyncLine & { kind: 'outbound'; options: { table: string; source: 'draft' } })
+  | (AnySyncLine & { kind: 'outbound'; options: OutboundOptions })
   | (AnySyncLine & { kind: 'inbound'; options: { table: string; key: string; externalIdField: string; cursorColumn: string | null } })
 
 /** Branch and content type are its sync's. */
@@ -197,7 +197,7 @@ function syncLine(sync: SyncRow, schedule: AnySyncLine['schedule']): SyncLine {
     revision: sync.revision,
     schedule
   }
-  if (sync.direction === 'outbound') return { kind: 'outbound', ...line, options: { table: outboundOptions(sync).table, source: 'draft' } }
+  if (sync.direction === 'outbound') return { kind: 'outbound', ...line, options: outboundOptions(sync) }
   const { table, key, externalIdField, cursorColumn = null } = inboundOptions(sync)
   return { kind: 'inbound', ...line, options: { table, key, externalIdField, cursorColumn } }
 }

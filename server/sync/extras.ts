@@ -24,7 +24,7 @@ export async function removeExtras(
   const settled: Settled[] = []
   const going: ItemRow[] = []
   for (const item of items) {
-    const record = item.entry_uid === '' ? null : await readCurrent(outbound, stack, item.entry_uid, locale)
+    const record = item.entry_uid === '' ? null : await readCurrent(db, outbound, stack, item.entry_uid, locale)
     if (record && record.hash !== null)
       settled.push({ key: item.external_id, state: 'skipped', why: 'The entry is there; a run links it.' })
     else going.push(item)

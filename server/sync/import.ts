@@ -15,6 +15,7 @@ import { whyRefused } from './expression.ts'
 import { blankLink } from './links.ts'
 import { keyColumn, ownColumns } from './mapping.ts'
 import { scheduleJobKind } from './runs.ts'
+import { checkFilter } from './outbound-options.ts'
 import { getSync, syncObject, type SyncRow } from './sync.ts'
 import { lockInstallation } from './lock.ts'
 
@@ -156,6 +157,7 @@ async function insertConnection(trx: Db, deps: ConnectionDeps, { installation }:
 async function insertSync(trx: Db, { installation }: Import, line: SyncLine): Promise<boolean> {
   await getConnection(trx, { installationId: installation.id, id: line.connectionId })
   assertMapping(line)
+  if (line.kind === 'outbound' && line.options.filter) checkFilter(line.options.filter)
   const row = syncRow(installation, line)
   const same = trx
     .selectFrom('sync')

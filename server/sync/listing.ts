@@ -3,6 +3,7 @@
 // seen as the CMA counts. It knows nothing of what is done with the entries.
 import type { Entry, StackClient } from '../contentstack/stack.ts'
 import { AppError } from '../errors.ts'
+import { recordsOf } from './assets-out.ts'
 
 export interface ListedPage {
   entries: Entry[]
@@ -28,11 +29,12 @@ const passes = 3
 
 /** `after`: the uid behind which to go on. AppError upstream for a listing that contradicts itself. */
 export async function* listEntries(stack: StackClient, listing: Listing, after: string | null): AsyncGenerator<ListedPage> {
+  const records = recordsOf(stack, listing.contentType)
   let cursor = after
   let seen = 0
   for (;;) {
     const beyond = cursor === null ? {} : { uid: { $gt: cursor } }
-    const page = await stack.entriesPage(listing.contentType, {
+    const page = await records.page({
       locale: listing.locale,
       asc: 'uid',
       limit: pageSize,
@@ -80,11 +82,12 @@ function isKeyset(entries: readonly Entry[], cursor: string | null): boolean {
 }
 
 async function* listByAge(stack: StackClient, listing: Listing): AsyncGenerator<ListedPage> {
+  const records = recordsOf(stack, listing.contentType)
   const seen = new Set<string>()
   for (let pass = 1; pass <= passes; pass++) {
     let total = Number.POSITIVE_INFINITY
     for (let skip = 0; skip < total; skip += pageSize - overlap) {
-      const page = await stack.entriesPage(listing.contentType, {
+      const page = await records.page({
         locale: listing.locale,
         asc: 'created_at',
         limit: pageSize,

@@ -1,8 +1,8 @@
 // What of a content type goes where: mapping rows, the default ones, and their check against the fields that really exist.
 // Pure; it knows neither tables nor the wire. How values are turned: outward.ts and inward.ts.
 //
-// A path is a field's uid, or a way through single groups ('seo.title'). A last step of 'uid' on a reference or file and of
-// 'text' on rich text picks the plain form.
+// A path is a field's uid, or a way through single groups ('seo.title'). A last step of 'uid' on a reference or file, of 'term_uid'
+// on a taxonomy and of 'text' on rich text picks the plain form.
 import type { Field, FieldType } from '../connectors/connector.ts'
 import type { ContentType, SchemaField } from '../contentstack/stack.ts'
 import { AppError } from '../errors.ts'
@@ -56,11 +56,13 @@ const systemFields: Record<string, FieldType> = {
   updated_by: 'text'
 }
 
+type PlainForm = 'uid' | 'term_uid' | 'text'
+
 export interface Source {
   steps: string[]
   /** null for what every entry has. */
   field: SchemaField | null
-  pick: 'uid' | 'text' | null
+  pick: PlainForm | null
   type: FieldType
 }
 
@@ -91,7 +93,8 @@ export function findSource(schema: readonly SchemaField[], path: string): Source
   return null
 }
 
-function pickOf(field: SchemaField, step: string): 'uid' | 'text' | null {
+function pickOf(field: SchemaField, step: string): PlainForm | null {
+  if (step === 'term_uid' && field.data_type === 'taxonomy') return 'term_uid'
   if (step === 'uid' && (field.data_type === 'reference' || field.data_type === 'file')) return 'uid'
   return step === 'text' && isRichText(field) ? 'text' : null
 }

@@ -2,7 +2,8 @@
 // exist, the filter is one that the stack itself can answer. The operators let through are those of contentstack.md §8.1.
 import type { ContentType, StackClient } from '../contentstack/stack.ts'
 import { AppError, isAppError } from '../errors.ts'
-import type { OutboundOptions } from './sync.ts'
+import { recordsOf } from './assets-out.ts'
+import type { EmbedDepth, OutboundOptions } from './sync.ts'
 
 /** In the shape of http/contract/stack.ts NewSync. */
 export interface OutboundInput {
@@ -10,6 +11,8 @@ export interface OutboundInput {
   /** By name, for 'published'. */
   environment?: string | undefined
   filter?: Record<string, unknown> | undefined
+  references?: { embed: EmbedDepth } | undefined
+  richText?: 'html' | 'text' | undefined
 }
 
 /** AppError invalid with fields. The filter is asked of each content type once. */
@@ -28,28 +31,47 @@ export async function checkOutboundInput(
     })
   }
   if (input.filter) for (const contentType of contentTypes) await askFilter(stack, contentType, input.filter)
-  return { source, ...(environment && { environment }), ...(input.filter && { filter: input.filter }) }
+  return {
+    source,
+    ...(environment && { environment }),
+    ...(input.filter && { filter: input.filter }),
+    ...(input.references && { references: input.references }),
+    ...(input.richText && { richText: input.richText })
+  }
 }
 
-/** AppError invalid. A stack without branches has none but 'main'. */
+/** AppError invalid for a branch the stack has not (aliases are none: webhooks do not name them), forbidden where the token does not reach it. */
 export async function checkBranch(stack: StackClient, branch: string): Promise<void> {
   if (branch === 'main') return
-  const known = (await branchesOf(stack)).map(({ uid }) => uid)
-  if (known.includes(branch)) return
-  throw new AppError('invalid', `The stack has no branch "${branch}".`, {
-    remedy: `Its branches: ${known.length > 0 ? known.join(', ') : 'main'}.`,
-    fields: { branch: [`unknown: ${branch}`] }
-  })
+  const known = (await orNone(stack.branches())).map(({ uid }) => uid)
+  if (known.length > 0 && !known.includes(branch)) throw unknownBranch(branch, known)
+  try {
+    await stack.with({ branch }).health()
+  } catch (error) {
+    if (isAppError(error, 'invalid') || isAppError(error, 'not_found')) throw unknownBranch(branch, known)
+    if (!isAppError(error, 'forbidden')) throw error
+    throw new AppError('forbidden', `The management token does not reach the branch "${branch}".`, {
+      remedy: `Put a token into custody that names ${branch} among its branches.`,
+      cause: error
+    })
+  }
 }
 
-/** A stack without branches refuses the list of them, or answers with none. */
-async function branchesOf(stack: StackClient): Promise<{ uid: string }[]> {
+/** A stack without branches may refuse the list of them, a token without main may not ask for it there. */
+async function orNone<T>(list: Promise<T[]>): Promise<T[]> {
   try {
-    return await stack.branches()
+    return await list
   } catch (error) {
-    if (isAppError(error, 'invalid') || isAppError(error, 'not_found')) return []
+    if (isAppError(error, 'invalid') || isAppError(error, 'not_found') || isAppError(error, 'forbidden')) return []
     throw error
   }
+}
+
+function unknownBranch(branch: string, known: readonly string[]): AppError {
+  return new AppError('invalid', `The stack has no branch "${branch}".`, {
+    remedy: known.length > 0 ? `Its branches: ${known.join(', ')}.` : 'Branches are named by their uid, not by an alias.',
+    fields: { branch: [`unknown: ${branch}`] }
+  })
 }
 
 async function environmentNamed(stack: StackClient, name: string | undefined): Promise<{ uid: string; name: string }> {
@@ -68,7 +90,8 @@ const comparing = new Set(['$eq', '$ne', '$gt', '$gte', '$lt', '$lte', '$in', '$
 const filterCharacters = 2000
 const filterDepth = 6
 
-function checkFilter(filter: Record<string, unknown>): void {
+/** AppError invalid with fields: size, depth, operators. */
+export function checkFilter(filter: Record<string, unknown>): void {
   const length = JSON.stringify(filter).length
   if (length > filterCharacters) throw refusedFilter(`it has ${length} characters, at most ${filterCharacters} are possible`)
   if (Object.keys(filter).length === 0) throw refusedFilter('it is empty')
@@ -89,7 +112,7 @@ function walkFilter(value: unknown, depth: number): void {
 
 async function askFilter(stack: StackClient, contentType: ContentType, filter: Record<string, unknown>): Promise<void> {
   try {
-    await stack.entriesPage(contentType.uid, { query: filter, limit: 1, only: ['uid'] })
+    await recordsOf(stack, contentType.uid).page({ query: filter, limit: 1, only: ['uid'] })
   } catch (error) {
     if (!isAppError(error, 'invalid') && !isAppError(error, 'not_found')) throw error
     throw refusedFilter(`the stack does not take it for ${contentType.uid}: ${error.message}`, error)

@@ -47,7 +47,7 @@ export async function runOutbound(
   while (at.at < at.locales.length) {
     const locale = at.locales[at.at] ?? ''
     if (at.phase === 'scan') {
-      for await (const { page, readAt } of ahead(db, listCurrent(outbound, stack, locale, at.after))) {
+      for await (const { page, readAt } of ahead(db, listCurrent(db, outbound, stack, locale, at.after))) {
         const next: Checkpoint = page.last ? afterScan(at, page) : { ...at, after: page.after, pages: at.pages + 1 }
         // An order that cannot be resumed begins its locale again; what it has carried is skipped by its links.
         await keepPage(
@@ -180,7 +180,7 @@ async function removeVanished(db: Db, outbound: Outbound, stack: StackClient, ru
   }
   for (const { entry_uid: entryUid, locale } of vanished) {
     const readAt = await databaseNow(db)
-    const record = await readCurrent(outbound, stack, entryUid, locale)
+    const record = await readCurrent(db, outbound, stack, entryUid, locale)
     const why = { cause: `run ${run.id}`, claimant: run.id, runId: run.id, readAt }
     await carry(db, outbound, locale, [record], why, async (trx, carried) => {
       await enqueueRecords(

@@ -19,9 +19,13 @@ export function destinationKey(entryUid: string, locale: string): string {
 
 /** Over all that a row is made of, before it is made: equal hashes mean that nothing has to be done. */
 export function entryHash(entry: Entry, mapping: readonly Mapping[]): string {
-  const projected = mapping.map(row => (row.from === undefined ? null : entry[row.from.split('.', 1)[0] ?? row.from]))
-  const parts = [entry.uid, entry.locale, entry._version, entry.updated_at, projected]
-  return hashOf(computes(mapping) ? [...parts, entryInput(entry)] : parts)
+  return hashOf([entry.uid, entry.locale, entry._version, entry.updated_at, ...projected(entry, mapping)])
+}
+
+/** What the rows of the mapping look into: whole top-level fields, and all that an expression may read. */
+export function projected(entry: Entry, mapping: readonly Mapping[]): unknown[] {
+  const fields = mapping.map(row => (row.from === undefined ? null : entry[row.from.split('.', 1)[0] ?? row.from]))
+  return computes(mapping) ? [fields, entryInput(entry)] : [fields]
 }
 
 /**
@@ -146,11 +150,13 @@ function datetime(says: string, value: unknown): string {
   return new Date(at).toISOString()
 }
 
-function picked(source: Source, raw: unknown): string | null {
+function picked({ pick }: Source, raw: unknown): string | null {
   const items = Array.isArray(raw) ? raw : [raw]
-  const texts = items.map(item => (source.pick === 'text' ? richTextPlain(item) : uidOf(item))).filter(text => text !== '')
-  return texts.length > 0 ? texts.join(source.pick === 'text' ? '\n' : ',') : null
+  const texts = items.map(item => (pick === 'text' ? textOf(item) : uidOf(item, pick ?? 'uid'))).filter(text => text !== '')
+  return texts.length > 0 ? texts.join(pick === 'text' ? '\n' : ',') : null
 }
+
+const textOf = (item: unknown): string => (typeof item === 'string' ? item : richTextPlain(item))
 
 /** A field's value as a reader of the destination wants it. */
 function readable(field: SchemaField, value: unknown): unknown {
@@ -162,13 +168,16 @@ function readable(field: SchemaField, value: unknown): unknown {
 }
 
 function single(field: SchemaField, value: unknown): unknown {
-  if (isRichText(field)) return richTextHtml(value)
+  // Text already where the sync carries text.
+  if (isRichText(field)) return typeof value === 'string' ? value : richTextHtml(value)
   if (field.data_type === 'file') return isObject(value) ? (value['url'] ?? value['uid'] ?? null) : value
-  if ((field.data_type === 'group' || field.data_type === 'global_field') && isObject(value)) return nested(field.schema ?? [], value)
+  if ((field.data_type === 'group' || field.data_type === 'global_field') && isObject(value))
+    return readableFields(field.schema ?? [], value)
   return value
 }
 
-function nested(schema: readonly SchemaField[], value: Record<string, unknown>): Record<string, unknown> {
+/** Fields of an embedded entry, or of a group, as a reader of the destination wants them. */
+export function readableFields(schema: readonly SchemaField[], value: Record<string, unknown>): Record<string, unknown> {
   const result: Record<string, unknown> = {}
   for (const [key, inner] of Object.entries(value)) {
     // The platform's own row ids.
@@ -187,7 +196,7 @@ function block(field: SchemaField, item: unknown): unknown {
       .filter(([key]) => key !== '_metadata')
       .map(([key, inner]) => [
         key,
-        isObject(inner) ? nested(field.blocks?.find(candidate => candidate.uid === key)?.schema ?? [], inner) : inner
+        isObject(inner) ? readableFields(field.blocks?.find(candidate => candidate.uid === key)?.schema ?? [], inner) : inner
       ])
   )
 }
@@ -195,7 +204,9 @@ function block(field: SchemaField, item: unknown): unknown {
 function reference(field: SchemaField, item: unknown): unknown {
   const target = Array.isArray(field.reference_to) ? (field.reference_to.length === 1 ? field.reference_to[0] : null) : field.reference_to
   if (!isObject(item)) return { uid: item, content_type: target ?? null }
-  return { uid: item['uid'] ?? null, content_type: item['_content_type_uid'] ?? target ?? null }
+  const bare = { uid: item['uid'] ?? null, content_type: item['_content_type_uid'] ?? target ?? null }
+  // Put there by embed.ts.
+  return Object.hasOwn(item, '_entry') ? { ...bare, entry: item['_entry'] } : bare
 }
 
 function valueAt(entry: Entry, steps: readonly string[]): unknown {
@@ -207,8 +218,8 @@ function valueAt(entry: Entry, steps: readonly string[]): unknown {
   return value
 }
 
-function uidOf(item: unknown): string {
-  const uid = isObject(item) ? item['uid'] : item
+function uidOf(item: unknown, key: 'uid' | 'term_uid'): string {
+  const uid = isObject(item) ? item[key] : item
   return typeof uid === 'string' ? uid : ''
 }
 

@@ -2,6 +2,7 @@
 // edit moves nothing here; publishing an older version, or the same once more, is news.
 import type { Entry, StackClient } from '../contentstack/stack.ts'
 import { AppError } from '../errors.ts'
+import { recordsOf } from './assets-out.ts'
 import { hashOf } from './canonical.ts'
 
 export interface Published {
@@ -35,11 +36,12 @@ export async function readPublished(
   { version }: Published
 ): Promise<Entry> {
   if (listed._version === version) return { ...listed, locale }
-  const own = await stack.entry(contentType, listed.uid, { locale, version })
+  const records = recordsOf(stack, contentType)
+  const own = await records.one(listed.uid, { locale, version })
   if (own) return { ...own, locale }
   // Published while it fell back, localized since: the number is the fallback's.
   for (const code of await fallbacksOf(stack, locale)) {
-    const entry = await stack.entry(contentType, listed.uid, { locale: code, version })
+    const entry = await records.one(listed.uid, { locale: code, version })
     if (entry) return { ...entry, locale }
   }
   throw new AppError('invalid', `Version ${version} of ${listed.uid}, published in ${locale}, is not in the stack any more.`)

@@ -4,11 +4,22 @@ import type { Db } from '../database/database.ts'
 import { installationById } from '../installations/installation.ts'
 import type { NewJob } from '../jobs/job.ts'
 import { enqueueMany } from '../jobs/queue.ts'
+import { countEmbedding } from './edges.ts'
 import { localesOf, type SyncRow } from './sync.ts'
 
 export const recordJobKind = 'sync.record'
 /** With the queue's growing pauses: about an hour and a half. */
 export const recordAttempts = 12
+
+export const parentsJobKind = 'sync.parents'
+
+/** Rows that embed this entry are to be looked at: parents.ts. */
+export interface ParentsJob {
+  installationId: string
+  branch: string
+  entryUid: string
+  cause: string
+}
 
 export interface RecordJob {
   syncId: string
@@ -36,7 +47,7 @@ export interface ChangedRecord {
 }
 
 /**
- * One job per active outbound sync that cares; returns how many syncs were woken. In the caller's transaction.
+ * One job per active outbound sync that cares, and one for those whose rows embed the entry; returns how many syncs were woken. In the caller's transaction.
  * `locale` null (an entry gone altogether) or the master's concerns every locale that the entry is linked in:
  * fields that are not localized follow the master, and fallbacks come and go with it.
  */
@@ -60,14 +71,27 @@ export async function syncJobsForRecords(trx: Db, records: readonly ChangedRecor
     changes.push({ record, syncs, master: syncs.length === 0 ? '' : await masterOf(record.installationId) })
   }
   const jobs = await recordJobs(trx, changes, ({ cause }) => ({ lane: 'live', cause }))
-  await enqueueMany(trx, jobs.flat(2))
-  return jobs.map(found => found.filter(ofSync => ofSync.length > 0).length)
+  const embedding = await countEmbedding(trx, records)
+  const upwards = records.filter((_, index) => embedding[index]! > 0).map(parentsJobOf)
+  await enqueueMany(trx, [...jobs.flat(2), ...upwards])
+  return jobs.map((found, index) => found.filter(ofSync => ofSync.length > 0).length + embedding[index]!)
 }
 
 interface Change<R = ChangedRecord> {
   record: R
   syncs: readonly SyncRow[]
   master: string
+}
+
+function parentsJobOf({ installationId, branch, entryUid, cause }: ChangedRecord): NewJob {
+  return {
+    kind: parentsJobKind,
+    lane: 'live',
+    payload: { installationId, branch, entryUid, cause } satisfies ParentsJob,
+    group: installationId,
+    maxAttempts: recordAttempts,
+    uniqueKey: `${installationId}:${branch}:${entryUid}`
+  }
 }
 
 function remembered<In, Out>(keyOf: (input: In) => string, find: (input: In) => Promise<Out>): (input: In) => Promise<Out> {

@@ -1,6 +1,9 @@
 // JSON rich text made readable: as HTML by Contentstack's own serializer, or as plain text. Pure; a document that the
 // serializer cannot take still gives its text, never an error.
 import { jsonToHtml } from '@contentstack/json-rte-serializer'
+import type { Entry, SchemaField } from '../contentstack/stack.ts'
+import { replaceValues } from './field-walk.ts'
+import { isRichText } from './mapping.ts'
 
 interface Node {
   text?: unknown
@@ -17,6 +20,11 @@ export function richTextHtml(document: unknown): string {
   } catch {
     return richTextPlain(document)
   }
+}
+
+/** The entry with text in place of every JSON rich text, wherever it lies. */
+export function plainRichText(schema: readonly SchemaField[], entry: Entry): Entry {
+  return replaceValues(schema, entry, (field, value) => (isRichText(field) ? richTextPlain(value) : value)) as Entry
 }
 
 export function richTextPlain(document: unknown): string {

@@ -22,6 +22,8 @@ export interface SyncDeps extends ConnectionDeps {
   stackFor(installationId: string, use: StackUse): Promise<StackClient>
 }
 
+export type EmbedDepth = 1 | 2 | 3
+
 /** Syncs made before an option existed lack it. */
 export interface OutboundOptions {
   table: string
@@ -31,6 +33,10 @@ export interface OutboundOptions {
   environment?: { uid: string; name: string }
   /** A query of the CMA: only entries that it finds have a row. */
   filter?: Record<string, unknown>
+  /** References with what they point at, so many levels deep; absent: uid and content type alone. */
+  references?: { embed: EmbedDepth }
+  /** How JSON rich text reads; absent: HTML. */
+  richText?: 'html' | 'text'
 }
 
 export interface InboundOptions {

@@ -8,7 +8,7 @@ import type { SecretState, Vault } from '../vault/vault.ts'
 import { systemOf } from './connections.ts'
 import { getRun, type RunRow } from './runs.ts'
 import { type MappingInput, mappingInput } from './mapping.ts'
-import { inboundOptions, localesOf, mappingOf, type SyncRow } from './sync.ts'
+import { inboundOptions, localesOf, mappingOf, outboundOptions, type SyncRow } from './sync.ts'
 
 export interface ListAsked {
   /** The principal's; [] = nothing. */
@@ -37,12 +37,22 @@ export interface SyncView {
   locales: string[]
   mapping: MappingInput[]
   externalIdField: string | null
+  outbound: OutboundView | null
   schedule: { cron: string; timeZone: string; nextAt: number } | null
   state: 'active' | 'running' | 'paused' | 'failing' | 'held'
   pausedReason: string | null
   records: { synced: number; failed: number }
   lastRun: { id: string; status: string; finishedAt: number | null } | null
   createdAt: number
+}
+
+interface OutboundView {
+  source: 'draft' | 'published'
+  environment: string | null
+  filter: Record<string, unknown> | null
+  /** Levels; 0 = references are ids. */
+  embed: number
+  richText: 'html' | 'text'
 }
 
 export interface RunView {
@@ -167,6 +177,7 @@ export async function syncViews(db: Db, syncs: readonly SyncRow[]): Promise<Sync
       locales: localesOf(sync),
       mapping: mappingOf(sync).map(row => mappingInput(sync.direction, row)),
       externalIdField: sync.direction === 'inbound' ? inboundOptions(sync).externalIdField : null,
+      outbound: sync.direction === 'outbound' ? outboundView(sync) : null,
       schedule: timed ? { cron: timed.cron, timeZone: timed.time_zone, nextAt: timed.next_at } : null,
       state: stateOf(sync, run, records.failed, holds.has(sync.installation_id)),
       pausedReason: sync.paused_reason,
@@ -175,6 +186,11 @@ export async function syncViews(db: Db, syncs: readonly SyncRow[]): Promise<Sync
       createdAt: sync.created_at
     }
   })
+}
+
+function outboundView(sync: SyncRow): OutboundView {
+  const { source, environment, filter = null, references, richText = 'html' } = outboundOptions(sync)
+  return { source, environment: environment?.name ?? null, filter, embed: references?.embed ?? 0, richText }
 }
 
 function stateOf(sync: SyncRow, run: RunRow | undefined, failed: number, held: boolean): SyncView['state'] {

@@ -21,6 +21,7 @@ import { clearTrouble, noteTrouble } from './links.ts'
 import { fitting, fittingFor, type Memory, createMemory, type OpenDeps, openInbound, openOutbound } from './open.ts'
 import { runOutbound } from './outbound.ts'
 import { destinationKey } from './outward.ts'
+import { parentsJob } from './parents.ts'
 import { recordAttempts, type RecordJob, recordJobKind } from './record-jobs.ts'
 import {
   beginRun,
@@ -72,6 +73,7 @@ export function syncJobs(deps: SyncJobDeps): JobKind[] {
         if (sync) await noteTrouble(trx, sync, link, gaveUpOn(why))
       }
     },
+    parentsJob(deps),
     {
       kind: scheduleJobKind,
       lane: 'backfill' as const,
@@ -180,7 +182,7 @@ async function recordJob(db: Db, deps: SyncJobDeps, memory: Memory, job: RecordJ
     const contentType = await fittingFor(db, deps, memory, { sync, stack, entry })
     if (contentType === null) return { cancel: 'the mapping no longer fits, the sync is paused' }
     const outbound = await openOutbound(db, deps, memory, { sync, stack, contentType, signal: ctx.signal })
-    const record = await currentOfRead(outbound, stack, entryUid, locale, entry)
+    const record = await currentOfRead(db, outbound, stack, entryUid, locale, entry)
     const why = { cause: job.cause, claimant: `job ${ctx.jobId}`, runId: null, readAt, force: job.force === true }
     const carried = await carry(db, outbound, locale, [record], why, () => Promise.resolve())
     if (carried.parked.length > 0) return { cancel: 'its deletion waits for a person' }

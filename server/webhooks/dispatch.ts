@@ -5,6 +5,7 @@ import { AppError, isAppError } from '../errors.ts'
 import { activateInstallation, type Installation, installationById, rememberPending, uninstall } from '../installations/installation.ts'
 import { findWrites } from '../installations/ledger.ts'
 import type { JobKind } from '../jobs/job.ts'
+import { assetsUid } from '../sync/assets-out.ts'
 import { lookAtFit } from '../sync/broken.ts'
 import { type ChangedRecord, syncJobsForRecords } from '../sync/record-jobs.ts'
 import type { Vault } from '../vault/vault.ts'
@@ -55,7 +56,8 @@ async function dispatchContent(db: Db, deliveryIds: readonly string[]): Promise<
         outcomes.push({ id: delivery.id, status: 'ignored', note: ignored })
         continue
       }
-      const { contentType, objectUid, locale, version } = notice
+      const { objectUid, version } = notice
+      const { contentType, locale } = delivery.module === 'asset' ? assetNotice(installation, delivery, notice) : notice
       const branch = notice.branch ?? delivery.branch ?? mainBranch
       if (describesSchema(delivery.module)) {
         outcomes.push({ id: delivery.id, ...(await dispatchSchema(trx, delivery, notice, branch)) })
@@ -87,9 +89,20 @@ async function dispatchContent(db: Db, deliveryIds: readonly string[]): Promise<
   })
 }
 
+/** Assets have no locale but that of a publishing; a change of one concerns all its rows, as the master's does. */
+function assetNotice(
+  installation: Installation,
+  delivery: DeliveryRow,
+  notice: ContentNotice
+): { contentType: string; locale: string | null } {
+  const gone = delivery.event === 'delete'
+  return { contentType: assetsUid, locale: gone ? null : (notice.locale ?? (installation.master_locale || null)) }
+}
+
 function whyIgnored(installation: Installation, delivery: DeliveryRow, notice: ContentNotice): string | null {
   if (installation.status !== 'active') return 'the app is no longer installed'
   if (describesSchema(delivery.module)) return notice.objectUid === null ? `names no ${delivery.module}` : null
+  if (delivery.module === 'asset') return notice.objectUid === null ? 'names no asset' : null
   if (delivery.module !== 'entry') return `no sync carries changes of kind "${delivery.module}" yet`
   return notice.objectUid === null || notice.contentType === null ? 'names no entry' : null
 }

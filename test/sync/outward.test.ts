@@ -43,6 +43,7 @@ it.each([
   ['body.text', 'Once upon'],
   ['author.uid', 'blta'],
   ['gallery.uid', 'blt3,blt4'],
+  ['taxonomies.term_uid', 'nature'],
   ['place.city', 'Hamburg'],
   ['place.inner.deep', 7],
   ['place.story.text', 'by the sea'],

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
 import { blogApiKey } from '../../sandbox/world/built-in.ts'
 import { syncJobsForRecord } from '../../server/sync/record-jobs.ts'
+import type { SyncInput } from '../../server/sync/create.ts'
 import { startRunBy } from '../../server/sync/runs.ts'
 import type { SyncRow } from '../../server/sync/sync.ts'
 import { forEachDatabase } from '../support/databases.ts'
@@ -42,7 +43,7 @@ forEachDatabase(open => {
       ...(more.at && { scheduled_at: more.at })
     })
   const row = (uid: string, locale = 'en-us') => stage.rows('author').get(`${uid}:${locale}`)
-  const published = { contentTypes: ['author'], source: 'published', environment: 'production' } as const
+  const published: Partial<SyncInput> = { contentTypes: ['author'], source: 'published', environment: 'production' }
   const environmentUid = (name: string) => stackOf().environments.find(one => one.name === name)!.uid
   /** What production shows, told by the sandbox's own world. */
   const shown = (): Map<string, string> =>

@@ -32,3 +32,21 @@ it('always gives text, whatever stands in the field', () => {
     })
   )
 })
+
+it('shows files that lie in the text, links to entries, and of an entry set into it the uid', () => {
+  const entry = { type: 'entry', 'entry-uid': 'blt1', locale: 'en-us', 'content-type-uid': 'article' }
+  const asset = { type: 'asset', 'asset-uid': 'blt9', 'asset-link': 'https://images.example/x.png', 'asset-name': 'x.png' }
+  const reference = (attrs: object, text: string) => ({ uid: 'r', type: 'reference', attrs, children: [{ text }] })
+  const mixed = {
+    type: 'doc',
+    children: [
+      { type: 'p', attrs: {}, children: [{ text: 'see ' }, reference({ ...entry, 'display-type': 'link', href: '/one' }, 'that')] },
+      reference({ ...entry, 'display-type': 'block' }, ''),
+      reference({ ...asset, 'display-type': 'display', 'asset-type': 'image/png' }, '')
+    ]
+  }
+  const html = richTextHtml(mixed)
+  for (const part of ['href="/one"', 'data-sys-entry-uid="blt1"', 'src="https://images.example/x.png"', '>that</a>'])
+    expect(html).toContain(part)
+  expect(richTextPlain(mixed)).toBe('see that')
+})

@@ -141,6 +141,7 @@ export const sync: Sync = {
   locales: [],
   mapping: [],
   externalIdField: null,
+  outbound: { source: 'draft', environment: null, filter: null, embed: 0, richText: 'html' },
   schedule: null,
   state: 'active',
   pausedReason: null,

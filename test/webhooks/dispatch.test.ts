@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { blogApiKey } from '../../sandbox/world/built-in.ts'
+import { ada } from '../../sandbox/world/people.ts'
 import { signBody } from '../../sandbox/webhooks/sign.ts'
 import type { Database } from '../../server/database/database.ts'
 import { newId } from '../../server/database/id.ts'
@@ -12,6 +14,7 @@ import { receiveLifecycle } from '../../server/webhooks/receive.ts'
 import { registerKind } from '../../server/webhooks/register.ts'
 import { appUid, type Connected } from '../support/connected.ts'
 import { forEachDatabase } from '../support/databases.ts'
+import { ask, logIn } from '../support/sandbox.ts'
 import { insertInstallation, insertOrganization } from '../support/rows.ts'
 import { openWebhookStage, type WebhookStage } from '../support/webhook-stage.ts'
 
@@ -65,6 +68,24 @@ forEachDatabase(open => {
       const delivery = (await stage.deliveries()).find(row => row.object_uid === uid)
       expect(delivery).toMatchObject({ status: 'dispatched', note: 'woke 1 sync' })
       expect(await recordJobs()).toEqual([{ syncId: active, entryUid: uid, locale: 'en-us', cause: `webhook ${delivery?.id}` }])
+    })
+
+    it('of an asset wakes the syncs that carry assets in the master locale, and its delete nothing where it has no row', async () => {
+      const syncId = await stage.insertSync({ content_type: 'sys_assets' })
+      const [uid] = Object.values(stage.stackThere().assets['main'] ?? {}).flatMap(asset => (asset.isDir ? [] : [asset.uid]))
+      const headers = { ...(await logIn(stage.sandbox, ada)), api_key: blogApiKey }
+      const url = `${stage.sandbox.urls.contentManagement}/v3/assets/${uid}`
+      await ask(url, { method: 'PUT', headers, body: { asset: { title: 'Changed' } } })
+      await stage.sandbox.settleWebhooks()
+      await worker.drain()
+      expect(await recordJobs()).toEqual([
+        { syncId, entryUid: uid, locale: 'en-us', cause: expect.stringMatching(/^webhook dlv_/) as string }
+      ])
+      await ask(url, { method: 'DELETE', headers })
+      await stage.sandbox.settleWebhooks()
+      await worker.drain()
+      const gone = (await stage.deliveries()).find(row => row.object_uid === uid && row.event === 'delete')
+      expect(gone).toMatchObject({ status: 'ignored', module: 'asset', note: 'no active sync carries this content type' })
     })
 
     it('of our own write says whose it was', async () => {

@@ -60,7 +60,14 @@ const anySync = {
 const OutboundLine = z.strictObject({
   kind: z.literal('outbound'),
   ...anySync,
-  options: z.strictObject({ table: Name, source: z.literal('draft') })
+  options: z.strictObject({
+    table: Name,
+    source: z.enum(['draft', 'published']),
+    environment: z.optional(z.strictObject({ uid: Uid, name: text(200) })),
+    filter: z.optional(z.record(z.string(), z.unknown())),
+    references: z.optional(z.strictObject({ embed: z.literal([1, 2, 3]) })),
+    richText: z.optional(z.enum(['html', 'text']))
+  })
 })
 const InboundLine = z.strictObject({
   kind: z.literal('inbound'),

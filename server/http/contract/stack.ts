@@ -183,6 +183,16 @@ export const Sync = z.object({
   locales: z.array(z.string()),
   mapping: z.array(MappingRow),
   externalIdField: Maybe(z.string()),
+  /** Of an outbound sync; see NewSync. null for an inbound one. */
+  outbound: Maybe(
+    z.object({
+      source: z.enum(['draft', 'published']),
+      environment: Maybe(z.string()),
+      filter: Maybe(z.record(z.string(), z.unknown())),
+      embed: z.number(),
+      richText: z.enum(['html', 'text'])
+    })
+  ),
   schedule: Maybe(z.object({ cron: z.string(), timeZone: z.string(), nextAt: Time })),
   /** running: a run is under way. failing: active, but its last run or some records failed. held: its installation's jobs are on hold. */
   state: z.enum(['active', 'running', 'paused', 'failing', 'held']),
@@ -208,6 +218,15 @@ export const NewSync = z.strictObject({
   mapping: z.optional(z.array(MappingRow).check(z.maxLength(500))),
   /** Inbound only: the unique field that holds the record's key. */
   externalIdField: z.optional(z.string()),
+  /** Outbound: what is carried. 'published' needs `environment`, by name. Default 'draft', the newest version. */
+  source: z.optional(z.enum(['draft', 'published'])),
+  environment: z.optional(z.string()),
+  /** Outbound, of content types that are named: a query as the Content Management API takes it; asked of the newest versions. */
+  filter: z.optional(z.record(z.string(), z.unknown())),
+  /** Outbound: references with what they point at, so many levels deep. Without it, uid and content type. */
+  references: z.optional(z.strictObject({ embed: z.literal([1, 2, 3]) })),
+  /** Outbound: how JSON rich text reads. Default 'html'. */
+  richText: z.optional(z.enum(['html', 'text'])),
   schedule: z.optional(z.strictObject({ cron: z.string(), timeZone: z.string() }))
 })
 export type NewSync = z.infer<typeof NewSync>

@@ -7,6 +7,7 @@ import type { Connection, ContentType, NewSync } from '../../../server/http/cont
 import { Button, counted, Notice, Problem, Waiting } from '../basics.tsx'
 import { Choice, fieldErrors, SelectField, TextField } from '../field.tsx'
 import { type InboundChoice, InboundFields } from './inbound-fields.tsx'
+import { OutboundFields, outboundBody, usualOutbound } from './outbound-fields.tsx'
 import { useConnections, useRefresh, useStack } from './stack-view.tsx'
 
 const schedules = [
@@ -16,6 +17,9 @@ const schedules = [
   ['0 * * * *', 'every hour'],
   ['0 2 * * *', 'every night at 02:00']
 ] as const
+
+/** Not a content type, but carried like one. */
+const assets = { uid: 'sys_assets', title: 'Assets' }
 
 export function NewSyncForm({ onClose }: { onClose: () => void }) {
   const { id, api } = useStack()
@@ -52,15 +56,18 @@ function Form({ connections, types, onClose }: { connections: Connection[]; type
   const [chosen, setChosen] = useState<string[]>([])
   const [target, setTarget] = useState('')
   const [schedule, setSchedule] = useState('')
+  const [outbound, setOutbound] = useState(usualOutbound)
   const [inbound, setInbound] = useState<InboundChoice>({ contentType: '', externalIdField: '', mapping: null })
   const system = connections.find(connection => connection.id === connectionId)?.system ?? 'system'
 
+  // A filter speaks of fields: without named content types there is none.
+  const choices = outboundBody(every ? { ...outbound, filter: '' } : outbound)
   const create = useMutation({
     mutationFn: () => {
       const base = { direction: way, connectionId, target: target.trim() }
       const body: NewSync =
         way === 'outbound'
-          ? { ...base, contentTypes: every ? ['*'] : chosen }
+          ? { ...base, contentTypes: every ? ['*'] : chosen, ...choices }
           : {
               ...base,
               contentTypes: [inbound.contentType],
@@ -76,7 +83,9 @@ function Form({ connections, types, onClose }: { connections: Connection[]; type
     }
   })
   const ready =
-    way === 'outbound' ? every || chosen.length > 0 : inbound.contentType !== '' && inbound.externalIdField !== '' && target.trim() !== ''
+    way === 'outbound'
+      ? choices !== null && (every || chosen.length > 0)
+      : inbound.contentType !== '' && inbound.externalIdField !== '' && target.trim() !== ''
   const many = way === 'outbound' ? (every ? types.length : chosen.length) : 1
 
   return (
@@ -119,7 +128,7 @@ function Form({ connections, types, onClose }: { connections: Connection[]; type
             <Choice type="radio" name="which" label="These" checked={!every} onValue={() => setEvery(false)} />
             {every ? null : (
               <div className="choices">
-                {types.map(type => (
+                {[...types, assets].map(type => (
                   <Choice
                     key={type.uid}
                     type="checkbox"
@@ -139,6 +148,7 @@ function Form({ connections, types, onClose }: { connections: Connection[]; type
             hint="Each content type gets its own table, named by its uid after this prefix. Empty for none. Every field becomes a column."
             errors={fieldErrors(create.error, 'target')}
           />
+          <OutboundFields value={outbound} onValue={setOutbound} named={!every} error={create.error} />
         </>
       ) : (
         <>

@@ -9,6 +9,7 @@ import { type Column, Table } from '../list.tsx'
 import { runLook, State, syncStates } from '../state.tsx'
 import { Time } from '../time.tsx'
 import { NewSyncForm } from './new-sync.tsx'
+import { outboundWords } from './outbound-fields.tsx'
 import { useConnections, useRefresh, useStack, useSyncs } from './stack-view.tsx'
 
 /** 'Contentstack -> PostgreSQL'. */
@@ -96,6 +97,7 @@ export function syncColumns(to?: (sync: Sync) => string): Column<Sync>[] {
           <p className="meta">
             <code>{sync.target}</code>
           </p>
+          {outboundWords(sync) === '' ? null : <p className="meta">{outboundWords(sync)}</p>}
         </>
       )
     },

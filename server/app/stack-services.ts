@@ -15,6 +15,7 @@ import { changeMapping } from '../sync/change.ts'
 import { createSyncs } from '../sync/create.ts'
 import { previewSync } from '../sync/preview.ts'
 import { cancelRun, getRun, startRunBy } from '../sync/runs.ts'
+import { pauseEndpoint } from '../sync/endpoint.ts'
 import { getSync, pauseSync, resumeSync } from '../sync/sync.ts'
 import { connectionView, contentTypeView, failedRecords, listRuns, listSyncs, runViews, syncViews } from '../sync/views.ts'
 import { listDeliveries } from '../webhooks/delivery.ts'
@@ -68,6 +69,11 @@ export function stackServices(deps: Deps): StackServices {
       async fields(installationId, id, target) {
         const connection = openConnection(db, deps, await getConnection(db, { installationId, id }))
         return await connection.fields(target, AbortSignal.timeout(fieldSeconds * 1000))
+      },
+      async pause(installationId, actor, id) {
+        await pauseEndpoint(db, deps, { installationId, id, actor })
+        const { items } = await listSyncs(db, { installationId, limit: manySyncs })
+        return items.filter(sync => sync.connectionId === id && sync.direction === 'outbound')
       }
     },
 

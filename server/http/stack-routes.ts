@@ -42,6 +42,7 @@ export interface StackServices {
     create(installationId: string, actor: Actor, connection: NewConnection): Promise<shapes.Connection>
     check(installationId: string, connectionId: string): Promise<shapes.Connection>
     fields(installationId: string, connectionId: string, target: string): Promise<shapes.SourceField[]>
+    pause(installationId: string, actor: Actor, connectionId: string): Promise<shapes.Sync[]>
   }
   adoption: {
     predecessors(installationId: string): Promise<shapes.Predecessor[]>
@@ -135,6 +136,9 @@ export function stackRoutes(services: StackServices, scopeOf: (request: Request,
   )
   route('post', '/connections/:connectionId/check', 'connection.write', ({ id, request }) =>
     services.connections.check(id, paramOf(request, 'connectionId'))
+  )
+  route('post', '/connections/:connectionId/pause', 'sync.write', async ({ id, actor, request }) =>
+    listed(await services.connections.pause(id, actor, paramOf(request, 'connectionId')))
   )
   route('get', '/connections/:connectionId/fields', 'connection.read', async ({ id, request }) =>
     listed(await services.connections.fields(id, paramOf(request, 'connectionId'), requiredQuery(request, 'target')))

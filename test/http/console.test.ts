@@ -32,6 +32,7 @@ describe.each(['sqlite', 'postgres'] as const)('the console’s door on %s', dia
     ['GET', '/connections', everyone],
     ['POST', '/connections', admins, { connector: 'none', name: 'x', settings: {}, secrets: {} }],
     ['POST', '/connections/con_none/check', admins, {}],
+    ['POST', '/connections/con_none/pause', runners, {}],
     ['GET', '/connections/con_none/fields?target=x', everyone],
     ['GET', '/content-types', everyone],
     ['GET', '/syncs', everyone],

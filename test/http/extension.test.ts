@@ -26,6 +26,7 @@ describe.each(['sqlite', 'postgres'] as const)('the door of the frames on %s', d
     ['GET', '/connections'],
     ['POST', '/connections', { connector: 'sql', name: 'x', settings: { system: 'sqlite', file: 'x.db' }, secrets: {} }],
     ['POST', '/connections/$connection/check', {}],
+    ['POST', '/connections/$connection/pause', {}],
     ['GET', '/connections/$connection/fields?target=article'],
     ['GET', '/content-types'],
     ['GET', '/syncs'],

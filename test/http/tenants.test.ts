@@ -15,6 +15,7 @@ const routes: [method: string, path: string, json?: object][] = [
   ['GET', '/runs/$run/failures'],
   ['POST', '/runs/$run/cancel', {}],
   ['POST', '/connections/$connection/check', {}],
+  ['POST', '/connections/$connection/pause', {}],
   ['PATCH', '/connections/$connection', { secrets: { password: 'x' } }],
   ['POST', '/adopt', { from: '$installation' }],
   ['GET', '/connections/$connection/fields?target=article'],

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { Row } from '../../server/database/schema.ts'
 import { createConnection, getConnection, renewSecrets } from '../../server/sync/connections.ts'
+import { pauseEndpoint } from '../../server/sync/endpoint.ts'
 import { resumeSync } from '../../server/sync/sync.ts'
 import { type Endpoint, openEndpoint } from '../connectors/webhook/endpoint.ts'
 import { forEachDatabase } from '../support/databases.ts'
@@ -63,6 +64,24 @@ forEachDatabase(open => {
     await stage.drain()
     expect(new Set(endpoint.records.keys())).toEqual(new Set([...stage.entries('article'), ...stage.entries('author')]))
     expect(await stage.lastRun(articles!)).toMatchObject({ status: 'success' })
+  })
+
+  it('pauses everything that writes to a connection when a person says so, and nothing else', async () => {
+    const [articles] = await begin(['article'])
+    const [elsewhere] = await stage.create({ contentTypes: ['author'] })
+    const input = { installationId: stage.installation.id, id: connection.id, actor: person }
+    await pauseEndpoint(stage.db, stage.deps, input)
+    await pauseEndpoint(stage.db, stage.deps, input)
+    await stage.drain()
+    expect(await syncs()).toMatchObject([
+      { id: articles?.id, state: 'paused', paused_reason: `Paused by ${person.name}, with all that writes to Website.` },
+      { id: elsewhere?.id, state: 'active' }
+    ])
+    expect(endpoint.records.size).toBe(0)
+    expect((await pauses()).map(event => [event.actor_name, event.object_id])).toEqual([[person.name, articles?.id]])
+    await expect(pauseEndpoint(stage.db, stage.deps, { ...input, installationId: 'ins_other' })).rejects.toMatchObject({
+      code: 'not_found'
+    })
   })
 
   it('tries again what the endpoint asked to wait for, and in the end has brought everything', async () => {

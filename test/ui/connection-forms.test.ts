@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { connectorViews } from '../../server/sync/connections.ts'
 import { button, custodyStage, frameDoor, kept } from './custody-stage.ts'
 import { onStage, patience, seriousFindings } from './on-stage.ts'
-import { connection, list, token } from './states.ts'
+import { connection, list, sync, token } from './states.ts'
 
 onStage('the forms of a connection', pages => {
   const { asked } = pages
@@ -54,5 +54,18 @@ onStage('the forms of a connection', pages => {
     await expect
       .poll(() => asked('PATCH', `${frameDoor}/connections/con_1`).at(-1)?.body, patience)
       .toEqual({ secrets: { signingSecret: 'whsec_new', formerSigningSecret: 'whsec_old' } })
+  })
+
+  it('pauses what writes to a connection, where something does', async () => {
+    const writing = { ...sync, connectionId: connection.id, direction: 'outbound' as const, state: 'active' as const }
+    const idle = { ...connection, id: 'con_2', name: 'Idle' }
+    const { app } = await config(token, kept(token), { ...doors, '/connections': list(connection, idle), '/syncs': list(writing) })
+    pages.stage.door[`POST ${frameDoor}/connections/con_1/pause`] = list({ ...writing, state: 'paused' })
+    await button(app, `Pause its syncs: ${connection.name}`).waitFor()
+    expect(await button(app, 'Pause its syncs: Idle').count()).toBe(0)
+    pages.stage.door[`GET ${frameDoor}/syncs`] = list({ ...writing, state: 'paused' })
+    await button(app, `Pause its syncs: ${connection.name}`).click()
+    await expect.poll(() => asked('POST', `${frameDoor}/connections/con_1/pause`).length, patience).toBe(1)
+    await expect.poll(() => button(app, `Pause its syncs: ${connection.name}`).count(), patience).toBe(0)
   })
 })

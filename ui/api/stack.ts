@@ -30,6 +30,8 @@ export function createStackApi(request: Request, prefix: string) {
     createConnection: (body: c.NewConnection) => request({ method: 'POST', path: at('connections'), body, answer: c.Connection }),
     checkConnection: (connectionId: string) =>
       request({ method: 'POST', path: at(`connections/${id(connectionId)}/check`), answer: c.Connection }),
+    pauseConnection: (connectionId: string) =>
+      request({ method: 'POST', path: at(`connections/${id(connectionId)}/pause`), answer: c.listOf(c.Sync) }),
     replaceSecrets: (connectionId: string, body: c.ConnectionSecrets) =>
       request({ method: 'PATCH', path: at(`connections/${id(connectionId)}`), body, answer: c.Connection }),
     sourceFields: (connectionId: string, target: string, signal?: AbortSignal) =>

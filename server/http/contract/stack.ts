@@ -105,7 +105,10 @@ export const ConnectorInfo = z.object({
 })
 export type ConnectorInfo = z.infer<typeof ConnectorInfo>
 
-/** GET connections, POST connections (NewConnection -> Connection, checked before it is kept), POST connections/:id/check -> Connection */
+/**
+ * GET connections, POST connections (NewConnection -> Connection, checked before it is kept), POST connections/:id/check -> Connection.
+ * POST connections/:id/pause -> Sync[]: every outbound sync of the connection, all paused now.
+ */
 export const Connection = z.object({
   id: z.string(),
   connector: z.string(),

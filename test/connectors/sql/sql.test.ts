@@ -127,6 +127,15 @@ describe.each(systems.filter(([name]) => name !== 'SQLite'))('%s refuses', (_, o
 })
 
 describe.skipIf(mariadb === null)('MariaDB', () => {
+  it('goes on with another connection when the server has ended the one that was kept', async () => {
+    const bench = await openMariadbBench()
+    await sqlConnector.prepare?.(destination, bench.settings, bench.ctx)
+    await bench.run(
+      "begin not atomic for own in (select id from information_schema.processlist where user = substring_index(current_user(), '@', 1) and id <> connection_id()) do kill own.id; end for; end"
+    )
+    expect(await sqlConnector.push?.(destination, [change('a', 1)], bench.settings, bench.ctx)).toMatchObject([{ status: 'written' }])
+  })
+
   it('stands a record aside that meets a unique index of somebody else, and leaves that row as it was', async () => {
     const bench = await openMariadbBench()
     await sqlConnector.prepare?.(destination, bench.settings, bench.ctx)

@@ -8,7 +8,7 @@ import { connectionLook, State } from '../state.tsx'
 import { Time } from '../time.tsx'
 import { ConnectionSecretsForm } from './connection-secrets.tsx'
 import { NewConnectionForm } from './new-connection.tsx'
-import { useConnections, useRefresh, useStack } from './stack-view.tsx'
+import { useConnections, useRefresh, useStack, useSyncs } from './stack-view.tsx'
 
 export function ConnectionsSection({ primary = false }: { primary?: boolean }) {
   const { api, can } = useStack()
@@ -17,6 +17,11 @@ export function ConnectionsSection({ primary = false }: { primary?: boolean }) {
   const [adding, setAdding] = useState(false)
   const [entering, setEntering] = useState<Connection | null>(null)
   const check = useMutation({ mutationFn: (id: string) => api.checkConnection(id), onSettled: refresh })
+  const pause = useMutation({ mutationFn: (id: string) => api.pauseConnection(id), onSettled: refresh })
+  const syncs = useSyncs().data?.items ?? []
+  const writtenTo = new Set(
+    syncs.filter(({ direction, state }) => direction === 'outbound' && state !== 'paused').map(({ connectionId }) => connectionId)
+  )
   const items = connections.data?.items ?? []
   const add = (
     <Button look={primary ? 'primary' : 'secondary'} onClick={() => setAdding(true)}>
@@ -73,6 +78,16 @@ export function ConnectionsSection({ primary = false }: { primary?: boolean }) {
                       >
                         Check now
                       </Button>
+                      {writtenTo.has(connection.id) ? (
+                        <Button
+                          look="plain"
+                          aria-label={`Pause its syncs: ${connection.name}`}
+                          busy={pause.isPending && pause.variables === connection.id && 'Pausing…'}
+                          onClick={() => pause.mutate(connection.id)}
+                        >
+                          Pause its syncs
+                        </Button>
+                      ) : null}
                     </div>
                   ) : null
               }
@@ -86,7 +101,7 @@ export function ConnectionsSection({ primary = false }: { primary?: boolean }) {
       ) : (
         <Waiting label="connections" />
       )}
-      <Problem error={check.error} />
+      <Problem error={check.error ?? pause.error} />
     </section>
   )
 }

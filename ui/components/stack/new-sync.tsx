@@ -1,5 +1,5 @@
 // Creating syncs: which way, which system, which content types, which table. Outbound carries every field of the chosen types;
-// inbound asks which column goes to which field, and refuses early what the server would refuse: a type with no field to
+// of one type the columns may be chosen; inbound asks which column goes to which field, and refuses early what the server would refuse: a type with no field to
 // recognise records by.
 import { useMutation, useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
@@ -7,6 +7,8 @@ import type { Connection, ContentType, NewSync } from '../../../server/http/cont
 import { Button, counted, Notice, Problem, Waiting } from '../basics.tsx'
 import { Choice, fieldErrors, SelectField, TextField } from '../field.tsx'
 import { type InboundChoice, InboundFields } from './inbound-fields.tsx'
+import { type DraftRow, isComplete, mappingOf } from './mapping-rows.ts'
+import { OutboundMapping } from './outbound-mapping.tsx'
 import { useConnections, useRefresh, useStack } from './stack-view.tsx'
 
 const schedules = [
@@ -52,20 +54,23 @@ function Form({ connections, types, onClose }: { connections: Connection[]; type
   const [chosen, setChosen] = useState<string[]>([])
   const [target, setTarget] = useState('')
   const [schedule, setSchedule] = useState('')
-  const [inbound, setInbound] = useState<InboundChoice>({ contentType: '', externalIdField: '', mapping: null })
+  const [columns, setColumns] = useState<DraftRow[] | null>(null)
+  const [inbound, setInbound] = useState<InboundChoice>({ contentType: '', externalIdField: '', rows: null })
   const system = connections.find(connection => connection.id === connectionId)?.system ?? 'system'
+  const one = !every && chosen.length === 1 ? types.find(type => type.uid === chosen[0]) : undefined
+  const mapped = way === 'inbound' ? inbound.rows : one ? columns : null
 
   const create = useMutation({
     mutationFn: () => {
       const base = { direction: way, connectionId, target: target.trim() }
       const body: NewSync =
         way === 'outbound'
-          ? { ...base, contentTypes: every ? ['*'] : chosen }
+          ? { ...base, contentTypes: every ? ['*'] : chosen, ...(one && columns ? { mapping: mappingOf(columns, way) } : {}) }
           : {
               ...base,
               contentTypes: [inbound.contentType],
               externalIdField: inbound.externalIdField,
-              ...(inbound.mapping ? { mapping: inbound.mapping } : {}),
+              ...(inbound.rows ? { mapping: mappingOf(inbound.rows, way) } : {}),
               ...(schedule ? { schedule: { cron: schedule, timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone } } : {})
             }
       return api.createSyncs(body)
@@ -75,8 +80,9 @@ function Form({ connections, types, onClose }: { connections: Connection[]; type
       onClose()
     }
   })
-  const ready =
+  const told =
     way === 'outbound' ? every || chosen.length > 0 : inbound.contentType !== '' && inbound.externalIdField !== '' && target.trim() !== ''
+  const ready = told && (mapped === null || isComplete(mapped))
   const many = way === 'outbound' ? (every ? types.length : chosen.length) : 1
 
   return (
@@ -100,7 +106,10 @@ function Form({ connections, types, onClose }: { connections: Connection[]; type
         <SelectField
           label="Connection"
           value={connectionId}
-          onValue={setConnectionId}
+          onValue={value => {
+            setConnectionId(value)
+            setInbound(before => ({ ...before, rows: null }))
+          }}
           options={connections.map(connection => [connection.id, `${connection.name} (${connection.system})`] as const)}
           errors={fieldErrors(create.error, 'connectionId')}
         />
@@ -126,7 +135,10 @@ function Form({ connections, types, onClose }: { connections: Connection[]; type
                     label={type.title}
                     hint={type.uid}
                     checked={chosen.includes(type.uid)}
-                    onValue={checked => setChosen(before => (checked ? [...before, type.uid] : before.filter(uid => uid !== type.uid)))}
+                    onValue={checked => {
+                      setColumns(null)
+                      setChosen(before => (checked ? [...before, type.uid] : before.filter(uid => uid !== type.uid)))
+                    }}
                   />
                 ))}
               </div>
@@ -139,13 +151,17 @@ function Form({ connections, types, onClose }: { connections: Connection[]; type
             hint="Each content type gets its own table, named by its uid after this prefix. Empty for none. Every field becomes a column."
             errors={fieldErrors(create.error, 'target')}
           />
+          {one ? <OutboundMapping type={one} connectionId={connectionId} rows={columns} onRows={setColumns} error={create.error} /> : null}
         </>
       ) : (
         <>
           <TextField
             label="Table to read"
             value={target}
-            onValue={setTarget}
+            onValue={value => {
+              setTarget(value)
+              setInbound(before => ({ ...before, rows: null }))
+            }}
             required
             hint="Its name in the external system."
             errors={fieldErrors(create.error, 'target')}

@@ -130,7 +130,7 @@ onStage('the mapping of a sync', pages => {
 
   it('of a new inbound sync begins by names, takes an expression, and is sent as it is shown', async () => {
     door({
-      [`GET ${at('connections/con_1/fields')}`]: list({ name: 'CODE', type: 'text', key: true }, { name: 'name', type: 'text' }),
+      [`GET ${at('connections/con_1/fields')}`]: list({ name: 'CODE', type: 'text', key: true }, { name: 'label', type: 'text' }),
       [`POST ${at('syncs')}`]: [mapped]
     })
     const page = await open(`${pages.stage.app}/console/installations/ins_1`)
@@ -141,7 +141,7 @@ onStage('the mapping of a sync', pages => {
     await page.getByText('Nothing is carried to a mandatory field.').waitFor()
     await page.getByRole('button', { name: 'Add expression' }).click()
     const second = page.getByRole('group', { name: 'Row 2' })
-    await second.getByLabel('Expression').fill('name & " (" & CODE & ")"')
+    await second.getByLabel('Expression').fill('label & " (" & CODE & ")"')
     await second.getByLabel('To').selectOption('title')
     await page.getByRole('button', { name: 'Preview' }).click()
     await page.getByText('blt2:en-us').waitFor()
@@ -151,7 +151,7 @@ onStage('the mapping of a sync', pages => {
     expect(asked('POST', at('syncs'))[0]?.body).toMatchObject({
       mapping: [
         { from: 'CODE', to: 'code' },
-        { expression: 'name & " (" & CODE & ")"', to: 'title' }
+        { expression: 'label & " (" & CODE & ")"', to: 'title' }
       ]
     })
   })

@@ -198,6 +198,12 @@ describe('an inbound sync', () => {
     ])
   })
 
+  it('makes a title of the name where nothing else gives one', () => {
+    const name = { name: 'Name', type: 'text' }
+    expect(mappingByName([name], country)).toEqual([{ from: 'Name', to: 'title' }])
+    expect(mappingByName([name, { name: 'title', type: 'text' }], country)).toEqual([{ from: 'title', to: 'title' }])
+  })
+
   it('gives back the mapping that it was opened with, and leaves out rows that were not begun', () => {
     const mapping: MappingRow[] = [
       { from: 'title', to: 'title', required: true },

@@ -8,6 +8,7 @@ import './look/tokens.css'
 import './look/base.css'
 import './look/parts.css'
 import './look/tables.css'
+import './look/mapping.css'
 import './look/pages.css'
 
 export const queryClient = new QueryClient({

@@ -74,5 +74,5 @@ function plain(_: string, value: unknown): unknown {
 function messageOf(error: unknown): string {
   const message = error !== null && typeof error === 'object' && 'message' in error ? error.message : error
   // It is kept as text, and PostgreSQL keeps no NUL.
-  return [...String(message).slice(0, 300)].map(character => (character < ' ' ? ' ' : character)).join('')
+  return String(message).slice(0, 300).replaceAll('\0', ' ')
 }

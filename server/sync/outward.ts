@@ -105,6 +105,7 @@ function timeOf(value: number): unknown {
 /** AppError invalid for one that does not fit its column. */
 export function defaultValue(row: Pick<Mapping, 'type' | 'to'>, value: NonNullable<Mapping['default']>): Scalar {
   const says = `The default of ${row.to} is`
+  if (row.type === 'boolean' && (value === 'true' || value === 'false')) return value === 'true'
   if (row.type === 'integer' && !Number.isSafeInteger(Number(value))) throw misfit(says, value, row.type)
   return scalar(says, value, row.type)
 }

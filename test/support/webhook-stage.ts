@@ -36,6 +36,8 @@ export interface WebhookStage {
   /** A person of the CMS saves a new country; resolves with its uid when its webhooks have been sent. */
   saveCountry(title: string): Promise<string>
   /** An active outbound sync of `country` in `main`, or what `changes` make of it; resolves with its id. */
+  /** A person in the CMS saves a content type or a global field, which is made where it is missing. */
+  changeSchema(module: string, uid: string): Promise<void>
   insertSync(changes?: Partial<NewRow<'sync'>>): Promise<string>
   close(): Promise<void>
 }
@@ -82,6 +84,21 @@ export async function openWebhookStage(database: Database): Promise<WebhookStage
       const { body } = await ask<{ entry: { uid: string } }>(url, { method: 'POST', headers, body: { entry: { title, code: title } } })
       await sandbox.settleWebhooks()
       return body.entry.uid
+    },
+    async changeSchema(module, uid) {
+      const headers = { ...(await logIn(sandbox, ada)), api_key: blogApiKey }
+      const url = `${sandbox.urls.contentManagement}/v3/${module}`
+      const name = module.replace(/s$/, '')
+      const read = await ask<Record<string, object>>(`${url}/${uid}`, { headers })
+      const made = read.status === 200 ? null : { title: uid, uid, schema: [{ uid: 'title', data_type: 'text', display_name: 'Title' }] }
+      if (made) await ask(url, { method: 'POST', headers, body: { [name]: made } })
+      const { status } = await ask(`${url}/${uid}`, {
+        method: 'PUT',
+        headers,
+        body: { [name]: { ...(made ?? read.body[name]), description: 'x' } }
+      })
+      if (status !== 200) throw new Error(`changing ${module} ${uid} gave ${status}`)
+      await sandbox.settleWebhooks()
     },
     async insertSync(changes = {}) {
       const [id, connectionId, now] = [newId('syn'), newId('con'), Date.now()]

@@ -33,7 +33,11 @@ forEachDatabase((open, dialect) => {
       externalIdField: 'code',
       schedule: rhythm
     })
-    const outbound = await stage.createOne({ contentTypes: ['article'] })
+    const mapping = [
+      { from: 'title', to: 'title', required: true },
+      { expression: '$length(title)', to: 'size', type: 'integer' as const, default: 0 }
+    ]
+    const outbound = await stage.createOne({ contentTypes: ['article'], mapping })
     const file = await exported(stage, stage.installation)
     const had = await belongings(stage, stage.installation.id)
     expect(countsOf(file.lines)).toEqual({ connections: 1, syncs: 2, links: had['link'] })

@@ -105,6 +105,23 @@ forEachDatabase(open => {
       /"_key" is mapped twice/,
       changed('outbound', () => ({ mapping: [{ from: 'title', to: '_key', type: 'text', required: false }] }))
     ],
+    ...(
+      [
+        ['an expression that cannot be read', { expression: 'title &' }, /the expression for "x" cannot be read at character 7/],
+        ['an expression that asks the clock', { expression: '$now()' }, /uses \$now/],
+        ['an expression too long', { expression: `"${'x'.repeat(4_000)}"` }, /4002 characters/],
+        ['a row with two sources', { from: 'title', expression: 'title' }, /"x" needs either/],
+        ['a row without a source', {}, /"x" needs either/]
+      ] as const
+    ).map(
+      ([name, row, says]) =>
+        [name, 'invalid', says, changed('outbound', () => ({ mapping: [{ ...row, to: 'x', type: 'text', required: false }] }))] as [
+          string,
+          string,
+          RegExp,
+          Hostile
+        ]
+    ),
     [
       'two syncs into one table',
       'invalid',

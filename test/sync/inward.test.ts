@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import type { Scalar } from '../../server/connectors/connector.ts'
 import { AppError } from '../../server/errors.ts'
-import { holds, projectionHash, recordFields, recordHash } from '../../server/sync/inward.ts'
+import { holds, projectionHash, recordFields, recordHash, recordRows } from '../../server/sync/inward.ts'
 import type { Mapping } from '../../server/sync/mapping.ts'
 import { contentType, entry, schema } from './schemas.ts'
 
@@ -131,4 +131,54 @@ it('hashes a record by its key and mapped columns alone', () => {
     recordHash({ key: 'k', values: { other: 2, c: 'a' } }, mapping)
   )
   expect(recordHash({ key: 'k', values: { c: 'a' } }, mapping)).not.toBe(recordHash({ key: 'j', values: { c: 'a' } }, mapping))
+})
+
+it('is total: whatever expressions give, every field is of its type or the row is refused by name', () => {
+  const uids = [...schema.map(({ uid }) => uid), 'tags']
+  const value = fc.oneof(fc.jsonValue(), fc.constantFrom('m', 5, true, '2026-01-01', 'blt1', ['blt1'], { type: 'doc', children: [] }))
+  const evaluation = fc.oneof(
+    value.map(given => ({ value: JSON.stringify(given) })),
+    fc.string().map(error => ({ error }))
+  )
+  const otherwise = fc.option(fc.oneof(fc.string(), fc.integer(), fc.boolean()), { nil: undefined })
+  fc.assert(
+    fc.property(fc.constantFrom(...uids), evaluation, otherwise, fc.boolean(), (field, given, fallback, required) => {
+      const row: Mapping = { expression: 'x', to: field, type: 'text', default: fallback, required }
+      const [made] = recordRows(record(null), [row], contentType, new Map([[field, given]]))
+      expect(made).toEqual(recordRows(record(null), [row], contentType, new Map([[field, given]]))[0])
+      expect(made && 'error' in made ? made.error.includes(field) : typeFits(field, made?.value)).toBe(true)
+    }),
+    { numRuns: 2_000 }
+  )
+})
+
+function typeFits(uid: string, value: unknown): boolean {
+  const type = schema.find(each => each.uid === uid)
+  if (value === null) return type?.multiple !== true && type?.mandatory !== true
+  if (!type) return Array.isArray(value) && value.length <= 50 && value.every(tag => typeof tag === 'string' && tag.length <= 50)
+  if (type.multiple === true || type.data_type === 'reference') return Array.isArray(value)
+  switch (type.data_type) {
+    case 'text':
+      return typeof value === 'string'
+    case 'number':
+      return Number.isFinite(value)
+    case 'boolean':
+      return typeof value === 'boolean'
+    case 'isodate':
+      return typeof value === 'string' && !Number.isNaN(Date.parse(value))
+    case 'file':
+      return typeof value === 'string'
+    case 'link':
+    case 'group':
+      return typeof value === 'object' && !Array.isArray(value)
+    default:
+      return true
+  }
+}
+
+it('hashes every column where an expression may read it', () => {
+  const mapping: Mapping[] = [...to('title'), { expression: 'other', to: 'count', type: 'text' }]
+  const hash = recordHash({ key: 'k', values: { c: 'a', other: 1 } }, mapping)
+  expect(recordHash({ key: 'k', values: { other: 1, c: 'a' } }, mapping)).toBe(hash)
+  expect(recordHash({ key: 'k', values: { c: 'a', other: 2 } }, mapping)).not.toBe(hash)
 })

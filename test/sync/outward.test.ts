@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { AppError } from '../../server/errors.ts'
 import { defaultOutbound, type Mapping } from '../../server/sync/mapping.ts'
-import { entryHash, entryValues, outboundShape } from '../../server/sync/outward.ts'
+import { entryHash, entryInput, entryValues, outboundShape } from '../../server/sync/outward.ts'
 import { contentType, entry, paragraph, schema } from './schemas.ts'
 
 const mapping = defaultOutbound(contentType)
@@ -112,4 +112,59 @@ it('hashes by the mapped fields, the version and nothing else', () => {
   expect(entryHash({ ...entry, title: 'Other' }, few)).not.toBe(hash)
   expect(entryHash({ ...entry, _version: 4 }, few)).not.toBe(hash)
   expect(entryHash({ ...entry, locale: 'de-de' }, few)).not.toBe(hash)
+})
+
+describe('an expression', () => {
+  const row: Mapping = { expression: 'x', to: 'c', type: 'text' }
+  const given = (value: unknown, change: Partial<Mapping> = {}): unknown =>
+    entryValues(entry, [{ ...row, ...change }], schema, new Map([['c', { value: JSON.stringify(value) }]]))['c']
+
+  it.each<[Mapping['type'], unknown, unknown]>([
+    ['text', 'a', 'a'],
+    ['text', 7, '7'],
+    ['text', true, 'true'],
+    ['integer', 7, 7],
+    ['number', '1.5', 1.5],
+    ['boolean', false, false],
+    ['datetime', '2026-03-04', '2026-03-04T00:00:00.000Z'],
+    ['datetime', 0, '1970-01-01T00:00:00.000Z'],
+    ['json', { a: [1] }, '{"a":[1]}'],
+    ['text', null, null]
+  ])('fills a column of type %s with %j', (type, value, expected) => {
+    expect(given(value, { type })).toEqual(expected)
+  })
+
+  it.each<[Mapping['type'], unknown]>([
+    ['text', ['a']],
+    ['text', { a: 1 }],
+    ['text', 'a\0b'],
+    ['integer', 1.5],
+    ['integer', 1e300],
+    ['number', 'many'],
+    ['boolean', 'true'],
+    ['datetime', 'soon'],
+    ['datetime', 1e300]
+  ])('stops its record when a column of type %s gets %j', (type, value) => {
+    expect(() => given(value, { type })).toThrow(
+      expect.objectContaining({ code: 'invalid', fields: { c: [expect.stringContaining('for c')] } })
+    )
+  })
+
+  it('falls back to the default where it gives nothing, and is refused where one is required and there is none', () => {
+    expect(given(null, { default: 'd' })).toBe('d')
+    expect(given('', { default: 7, type: 'integer' })).toBe(7)
+    expect(given('a', { default: 'd' })).toBe('a')
+    expect(() => given(null, { required: true })).toThrow(/empty.*c requires it/)
+  })
+
+  it('reads fields alone, an asset as what it points at; so does the hash', () => {
+    const input = entryInput({ ...entry, ACL: {}, publish_details: [], _in_progress: false })
+    expect(Object.keys(input).sort()).toEqual(Object.keys(entry).sort())
+    expect(input['cover']).toEqual({ uid: 'blt2', url: 'https://images.example/blt2', filename: 'blt2.png' })
+    const hash = entryHash(entry, [row])
+    const changed = (change: object): string => entryHash({ ...entry, ...change }, [row])
+    expect(changed({ ACL: { a: 1 }, publish_details: [], _in_progress: true })).toBe(hash)
+    expect(changed({ cover: { ...(entry['cover'] as object), _version: 9 } })).toBe(hash)
+    for (const { uid } of schema.filter(each => each.uid in entry)) expect(changed({ [uid]: 'other' }), uid).not.toBe(hash)
+  })
 })

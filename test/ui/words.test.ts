@@ -1,11 +1,12 @@
 // What the pages decide without a server: the words an editor reads, rates and times, forms from schemas, what needs somebody.
 import { describe, expect, it } from 'vitest'
 import type { EntrySyncState } from '../../server/http/contract/extension.ts'
-import type { ContentType, Run } from '../../server/http/contract/stack.ts'
+import type { ContentType, Run, MappingRow } from '../../server/http/contract/stack.ts'
 import { loginAddress } from '../../ui/api/console.ts'
 import { counted, shortened } from '../../ui/components/basics.tsx'
 import { searchWith } from '../../ui/components/list.tsx'
 import { externalIdFields, mappingByName, missingFields } from '../../ui/components/stack/inbound.ts'
+import { draftRow, isComplete, mappingOf } from '../../ui/components/stack/mapping-rows.ts'
 import { scopesOf } from '../../ui/components/stack/new-key.tsx'
 import { addSample, rateOf, rates, settled, timeLeft } from '../../ui/components/stack/progress.ts'
 import { settingsOf, variantsOf } from '../../ui/components/stack/schema-form.ts'
@@ -195,6 +196,33 @@ describe('an inbound sync', () => {
       { from: 'CODE', to: 'code' },
       { from: 'fullName', to: 'full_name' }
     ])
+  })
+
+  it('makes a title of the name where nothing else gives one', () => {
+    const name = { name: 'Name', type: 'text' }
+    expect(mappingByName([name], country)).toEqual([{ from: 'Name', to: 'title' }])
+    expect(mappingByName([name, { name: 'title', type: 'text' }], country)).toEqual([{ from: 'title', to: 'title' }])
+  })
+
+  it('gives back the mapping that it was opened with, and leaves out rows that were not begun', () => {
+    const mapping: MappingRow[] = [
+      { from: 'title', to: 'title', required: true },
+      { expression: 'a & b', to: 'both', default: 0, type: 'integer' },
+      { from: 'flag', to: 'flag', default: false }
+    ]
+    expect(mappingOf([...mapping.map(draftRow), draftRow()], 'outbound')).toEqual(mapping)
+    expect(mappingOf([draftRow({ expression: 'a', to: 'x', type: 'json' })], 'inbound')).toEqual([{ expression: 'a', to: 'x' }])
+  })
+
+  it.each<[Partial<MappingRow>, boolean]>([
+    [{ from: 'a', to: 'b' }, true],
+    [{ expression: 'a', to: 'b' }, true],
+    [{ expression: ' ', to: 'b' }, false],
+    [{ to: 'b' }, false],
+    [{ from: 'a', to: ' ' }, false],
+    [{}, false]
+  ])('knows whether the row %j is complete', (row, complete) => {
+    expect(isComplete([draftRow(row)])).toBe(complete)
   })
 
   it('names the mandatory fields that nothing goes to', () => {

@@ -88,6 +88,37 @@ forEachDatabase(open => {
       expect(gone).toMatchObject({ status: 'ignored', module: 'asset', note: 'no active sync carries this content type' })
     })
 
+    it.each<[string, string, string[]]>([
+      ['content_types', 'country', ['country', 'country inbound']],
+      ['content_types', 'author', []],
+      ['global_fields', 'seo', ['country', 'country inbound', 'article']]
+    ])('of changed %s (%s) makes the active syncs that it may concern look at their mapping', async (module, uid, looking) => {
+      await database.db.deleteFrom('job').where('kind', '=', 'sync.fit').execute()
+      const others = await database.db.selectFrom('sync').select('id').where('state', '=', 'active').execute()
+      await database.db.updateTable('sync').set({ state: 'paused' }).execute()
+      const ids = new Map([
+        [await stage.insertSync(), 'country'],
+        [await stage.insertSync({ direction: 'inbound' }), 'country inbound'],
+        [await stage.insertSync({ content_type: 'article' }), 'article']
+      ])
+      await stage.insertSync({ state: 'paused' })
+      await stage.insertSync({ branch: 'redesign' })
+      await stage.changeSchema(module, uid)
+      await worker.drain()
+      const jobs = await database.db.selectFrom('job').selectAll().where('kind', '=', 'sync.fit').orderBy('id').execute()
+      const woken = jobs.map(job => ids.get((JSON.parse(job.payload_json) as { syncId: string }).syncId))
+      expect(new Set(woken)).toEqual(new Set(looking))
+      expect(woken).toHaveLength(looking.length)
+      const delivery = (await stage.deliveries()).find(row => row.object_uid === uid)
+      expect(delivery).toMatchObject(
+        looking.length > 0
+          ? { status: 'dispatched', note: `${looking.length} mappings are looked at` }
+          : { status: 'ignored', note: 'no active sync carries this content type' }
+      )
+      await database.db.updateTable('sync').set({ state: 'paused' }).execute()
+      for (const { id } of others) await database.db.updateTable('sync').set({ state: 'active' }).where('id', '=', id).execute()
+    })
+
     it('of our own write says whose it was', async () => {
       await worker.drain()
       const uid = await stage.saveCountry('Echo')

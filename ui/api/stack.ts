@@ -43,6 +43,9 @@ export function createStackApi(request: Request, prefix: string) {
     sync: (syncId: string, signal?: AbortSignal) => request({ path: at(`syncs/${id(syncId)}`), answer: c.Sync, signal }),
     createSyncs: (body: c.NewSync) => request({ method: 'POST', path: at('syncs'), body, answer: z.array(c.Sync) }),
     changeSync: (syncId: string, body: c.SyncChange) => request({ method: 'PATCH', path: at(`syncs/${id(syncId)}`), body, answer: c.Sync }),
+    previewSync: (body: c.SyncPreview) => request({ method: 'POST', path: at('syncs/preview'), body, answer: c.Preview }),
+    changeMapping: (syncId: string, body: c.SyncMapping) =>
+      request({ method: 'PATCH', path: at(`syncs/${id(syncId)}/mapping`), body, answer: c.Sync }),
     runSync: (syncId: string) => request({ method: 'POST', path: at(`syncs/${id(syncId)}/run`), answer: c.Run }),
 
     runs: ({ sync, status, before }: RunsFilter, signal?: AbortSignal) =>

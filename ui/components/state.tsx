@@ -38,6 +38,14 @@ const held = wait('On hold', 'held')
 const paused = quiet('Paused', 'paused')
 const running = moving('Running')
 
+/** What a write would be, in a preview. */
+export const wouldBe: Record<'create' | 'update' | 'skip' | 'refuse', Look> = {
+  create: good('Created'),
+  update: moving('Updated', 'info'),
+  skip: quiet('Left as it is'),
+  refuse: bad('Refused')
+}
+
 export const entryStates: Record<EntrySyncState['state'], Look> = {
   in_sync: good('In sync'),
   syncing: moving('Syncing'),

@@ -1,17 +1,20 @@
-// The inbound half of the new-sync form: content type, the field that recognises a record, and column by column where it goes.
+// The inbound half of the new-sync form: content type, the field that recognises a record, and the mapping.
 import { useQuery } from '@tanstack/react-query'
-import { useDeferredValue } from 'react'
-import type { ContentType, MappingRow } from '../../../server/http/contract/stack.ts'
+import { useDeferredValue, useEffect } from 'react'
+import type { ContentType, SyncPreview } from '../../../server/http/contract/stack.ts'
 import { Notice, Problem, Waiting } from '../basics.tsx'
 import { fieldErrors, SelectField } from '../field.tsx'
-import { Table } from '../list.tsx'
 import { externalIdFields, mappingByName, missingFields } from './inbound.ts'
+import { MappingEditor, type Named } from './mapping-editor.tsx'
+import { MappingPreview } from './mapping-preview.tsx'
+import { type DraftRow, draftRow, isComplete, mappingOf } from './mapping-rows.ts'
 import { useStack } from './stack-view.tsx'
 
 export interface InboundChoice {
   contentType: string
   externalIdField: string
-  mapping: MappingRow[] | null
+  /** null until the columns are known. */
+  rows: DraftRow[] | null
 }
 
 interface Props {
@@ -34,7 +37,7 @@ export function InboundFields({ types, connectionId, table, value, onValue, erro
           value={value.contentType}
           onValue={contentType => {
             const next = types.find(each => each.uid === contentType)
-            onValue({ contentType, externalIdField: (next && externalIdFields(next)[0]?.uid) ?? '', mapping: null })
+            onValue({ contentType, externalIdField: (next && externalIdFields(next)[0]?.uid) ?? '', rows: null })
           }}
           options={[['', 'Choose…'], ...types.map(each => [each.uid, `${each.title} (${each.uid})`] as const)]}
           errors={fieldErrors(error, 'contentTypes')}
@@ -59,13 +62,13 @@ export function InboundFields({ types, connectionId, table, value, onValue, erro
         </Notice>
       ) : null}
       {type && candidates.length > 0 && table ? (
-        <Columns type={type} connectionId={connectionId} table={table} value={value} onValue={onValue} />
+        <Columns type={type} connectionId={connectionId} table={table} value={value} onValue={onValue} error={error} />
       ) : null}
     </>
   )
 }
 
-function Columns({ type, connectionId, table, value, onValue }: { type: ContentType } & Omit<Props, 'types' | 'error'>) {
+function Columns({ type, connectionId, table, value, onValue, error }: { type: ContentType } & Omit<Props, 'types'>) {
   const { id, api } = useStack()
   const settled = useDeferredValue(table)
   const columns = useQuery({
@@ -73,48 +76,40 @@ function Columns({ type, connectionId, table, value, onValue }: { type: ContentT
     queryFn: ({ signal }) => api.sourceFields(connectionId, settled, signal),
     retry: false
   })
+  const found = columns.data?.items
+  const { rows } = value
+  // What is shown is what is sent, so the suggestion becomes the mapping as soon as the columns are known.
+  useEffect(() => {
+    if (found && rows === null) onValue({ ...value, rows: mappingByName(found, type).map(draftRow) })
+  }, [found, rows, type, value, onValue])
   if (columns.error) return <Problem error={columns.error} retry={() => void columns.refetch()} />
-  if (!columns.data) return <Waiting label={`the columns of ${settled}`} />
-  const mapping = value.mapping ?? mappingByName(columns.data.items, type)
-  const missing = missingFields(mapping, type)
-  const carry = (from: string, to: string) => {
-    const others = mapping.filter(row => row.from !== from && row.to !== to)
-    onValue({ ...value, mapping: to ? [...others, { from, to }] : others })
+  if (!found || rows === null) return <Waiting label={`the columns of ${settled}`} />
+  const mapping = mappingOf(rows, 'inbound')
+  const missing = missingFields(mapping, type).filter(field => field.uid !== value.externalIdField)
+  const asked: SyncPreview = {
+    direction: 'inbound',
+    connectionId,
+    contentType: type.uid,
+    target: settled,
+    mapping,
+    externalIdField: value.externalIdField
   }
   return (
     <>
-      <Table
-        label={`Columns of ${settled}`}
-        rows={columns.data.items}
-        rowKey={column => column.name}
-        columns={[
-          { title: 'Column', render: column => <code>{column.name}</code> },
-          { title: 'Type', render: column => column.type },
-          {
-            title: 'Goes to',
-            render: column => (
-              <select
-                className="input"
-                aria-label={`Field for ${column.name}`}
-                value={mapping.find(row => row.from === column.name)?.to ?? ''}
-                onChange={event => carry(column.name, event.target.value)}
-              >
-                <option value="">not carried</option>
-                {type.fields.map(field => (
-                  <option key={field.uid} value={field.uid}>
-                    {field.title} ({field.uid})
-                  </option>
-                ))}
-              </select>
-            )
-          }
-        ]}
+      <MappingEditor
+        direction="inbound"
+        sources={found.map((column): Named => [column.name, `${column.name} (${column.type})`])}
+        targets={type.fields.map((field): Named => [field.uid, `${field.title} (${field.uid})`])}
+        rows={rows}
+        onRows={changed => onValue({ ...value, rows: changed })}
+        error={error}
       />
       {missing.length > 0 ? (
         <Notice tone="wait" title="Nothing is carried to a mandatory field.">
           <p>Contentstack refuses entries without: {missing.map(field => field.title).join(', ')}.</p>
         </Notice>
       ) : null}
+      <MappingPreview asked={isComplete(rows) ? asked : null} />
     </>
   )
 }

@@ -1,5 +1,5 @@
 // Creating syncs: which way, which system, which content types, which table. Outbound carries every field of the chosen types;
-// inbound asks which column goes to which field, and refuses early what the server would refuse: a type with no field to
+// of one type the columns may be chosen; inbound asks which column goes to which field, and refuses early what the server would refuse: a type with no field to
 // recognise records by.
 import { useMutation, useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
@@ -7,7 +7,9 @@ import type { Connection, ContentType, NewSync } from '../../../server/http/cont
 import { Button, counted, Notice, Problem, Waiting } from '../basics.tsx'
 import { Choice, fieldErrors, SelectField, TextField } from '../field.tsx'
 import { type InboundChoice, InboundFields } from './inbound-fields.tsx'
+import { type DraftRow, isComplete, mappingOf } from './mapping-rows.ts'
 import { OutboundFields, outboundBody, usualOutbound } from './outbound-fields.tsx'
+import { OutboundMapping } from './outbound-mapping.tsx'
 import { useConnections, useRefresh, useStack } from './stack-view.tsx'
 
 const schedules = [
@@ -57,8 +59,11 @@ function Form({ connections, types, onClose }: { connections: Connection[]; type
   const [target, setTarget] = useState('')
   const [schedule, setSchedule] = useState('')
   const [outbound, setOutbound] = useState(usualOutbound)
-  const [inbound, setInbound] = useState<InboundChoice>({ contentType: '', externalIdField: '', mapping: null })
+  const [columns, setColumns] = useState<DraftRow[] | null>(null)
+  const [inbound, setInbound] = useState<InboundChoice>({ contentType: '', externalIdField: '', rows: null })
   const system = connections.find(connection => connection.id === connectionId)?.system ?? 'system'
+  const one = !every && chosen.length === 1 ? types.find(type => type.uid === chosen[0]) : undefined
+  const mapped = way === 'inbound' ? inbound.rows : one ? columns : null
 
   // A filter speaks of fields: without named content types there is none.
   const choices = outboundBody(every ? { ...outbound, filter: '' } : outbound)
@@ -67,12 +72,12 @@ function Form({ connections, types, onClose }: { connections: Connection[]; type
       const base = { direction: way, connectionId, target: target.trim() }
       const body: NewSync =
         way === 'outbound'
-          ? { ...base, contentTypes: every ? ['*'] : chosen, ...choices }
+          ? { ...base, contentTypes: every ? ['*'] : chosen, ...choices, ...(one && columns ? { mapping: mappingOf(columns, way) } : {}) }
           : {
               ...base,
               contentTypes: [inbound.contentType],
               externalIdField: inbound.externalIdField,
-              ...(inbound.mapping ? { mapping: inbound.mapping } : {}),
+              ...(inbound.rows ? { mapping: mappingOf(inbound.rows, way) } : {}),
               ...(schedule ? { schedule: { cron: schedule, timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone } } : {})
             }
       return api.createSyncs(body)
@@ -82,10 +87,11 @@ function Form({ connections, types, onClose }: { connections: Connection[]; type
       onClose()
     }
   })
-  const ready =
+  const told =
     way === 'outbound'
       ? choices !== null && (every || chosen.length > 0)
       : inbound.contentType !== '' && inbound.externalIdField !== '' && target.trim() !== ''
+  const ready = told && (mapped === null || isComplete(mapped))
   const many = way === 'outbound' ? (every ? types.length : chosen.length) : 1
 
   return (
@@ -109,7 +115,10 @@ function Form({ connections, types, onClose }: { connections: Connection[]; type
         <SelectField
           label="Connection"
           value={connectionId}
-          onValue={setConnectionId}
+          onValue={value => {
+            setConnectionId(value)
+            setInbound(before => ({ ...before, rows: null }))
+          }}
           options={connections.map(connection => [connection.id, `${connection.name} (${connection.system})`] as const)}
           errors={fieldErrors(create.error, 'connectionId')}
         />
@@ -135,7 +144,10 @@ function Form({ connections, types, onClose }: { connections: Connection[]; type
                     label={type.title}
                     hint={type.uid}
                     checked={chosen.includes(type.uid)}
-                    onValue={checked => setChosen(before => (checked ? [...before, type.uid] : before.filter(uid => uid !== type.uid)))}
+                    onValue={checked => {
+                      setColumns(null)
+                      setChosen(before => (checked ? [...before, type.uid] : before.filter(uid => uid !== type.uid)))
+                    }}
                   />
                 ))}
               </div>
@@ -149,13 +161,17 @@ function Form({ connections, types, onClose }: { connections: Connection[]; type
             errors={fieldErrors(create.error, 'target')}
           />
           <OutboundFields value={outbound} onValue={setOutbound} named={!every} error={create.error} />
+          {one ? <OutboundMapping type={one} connectionId={connectionId} rows={columns} onRows={setColumns} error={create.error} /> : null}
         </>
       ) : (
         <>
           <TextField
             label="Table to read"
             value={target}
-            onValue={setTarget}
+            onValue={value => {
+              setTarget(value)
+              setInbound(before => ({ ...before, rows: null }))
+            }}
             required
             hint="Its name in the external system."
             errors={fieldErrors(create.error, 'target')}

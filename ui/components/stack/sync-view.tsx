@@ -1,10 +1,10 @@
 // One sync: what it carries where, its state, and its runs.
 import { count, Id, Problem, Waiting } from '../basics.tsx'
-import { Table } from '../list.tsx'
 import { State, syncStates } from '../state.tsx'
 import { Time } from '../time.tsx'
 import { RunsSection } from './runs.tsx'
 import { useSync } from './stack-view.tsx'
+import { SyncMapping } from './sync-mapping.tsx'
 import { direction, SyncActions } from './syncs-section.tsx'
 
 export function SyncView({ syncId }: { syncId: string }) {
@@ -64,20 +64,7 @@ export function SyncView({ syncId }: { syncId: string }) {
               <Id value={sync.id} />
             </dd>
           </dl>
-          {sync.mapping.length > 0 ? (
-            <details>
-              <summary className="muted">Mapping ({sync.mapping.length})</summary>
-              <Table
-                label="Mapping"
-                rows={sync.mapping}
-                rowKey={row => `${row.from} ${row.to}`}
-                columns={[
-                  { title: 'From', render: row => <code>{row.from}</code> },
-                  { title: 'To', render: row => <code>{row.to}</code> }
-                ]}
-              />
-            </details>
-          ) : null}
+          {sync.mapping.length > 0 ? <SyncMapping sync={sync} /> : null}
         </div>
       </section>
       <RunsSection sync={sync.id} />

@@ -114,7 +114,7 @@ const pgBoss: Queue = async (url, load) => {
       left -= jobs.length
     }
   })
-  await boss.stop({ graceful: false })
+  await boss.stop({ graceful: true, close: true })
   return { enqueued: load.jobs / enqueuing, ran: load.jobs / running, outOfOrder: count.outOfOrder() }
 }
 

@@ -1,5 +1,6 @@
 // `quayside jobs …`: work of the background that ended undone. What is put in again goes to the end of its line and reads the current state.
-import { type Command, InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
+import { AppError } from '../errors.ts'
 import type { AnyJob, DeadJob, JobsAnswer, WhichJobs } from '../http/contract/jobs.ts'
 import type { List } from '../http/contract/stack.ts'
 import { askServer, print } from './server.ts'
@@ -76,7 +77,7 @@ export function jobCommands(program: Command): void {
 const mostListed = 1_000
 
 function jobId(text: string): number {
-  if (!/^[1-9]\d{0,14}$/.test(text)) throw new InvalidArgumentError(`"${text}" is not the id of a job.`)
+  if (!/^[1-9]\d{0,14}$/.test(text)) throw new AppError('invalid', `"${text}" is not the id of a job.`)
   return Number(text)
 }
 
@@ -96,7 +97,7 @@ function wordsOf(job: AnyJob): string {
     ['instead of', job.replaces === null ? '' : `job ${job.replaces}`],
     ['overtaken', job.overtaken === 0 ? '' : `${job.overtaken} times: what it did may have been done twice`],
     ['error', job.error],
-    ...job.attempts.map(({ attempt, at, error }): [string, string] => [`attempt ${attempt}`, `${new Date(at).toISOString()}  ${error}`])
+    ...job.attempts.map(({ attempt, at, error }): [string, string] => [`attempt ${attempt}`, `${new Date(at).toISOString()} ${error}`])
   ]
   return facts
     .filter(([, value]) => value !== '')

@@ -1,12 +1,12 @@
 // Runs jobs: claims as many as there is room for, holds their leases, writes down how each ended, and gives everything back when
 // it is told to stop. Knows the kinds it was handed and nothing of what they do. Any number of workers may run on one database.
-import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Database, Db } from '../database/database.ts'
 import { AppError, isAppError } from '../errors.ts'
 import type { Log } from '../log.ts'
-import { type ClaimedJob, claimJobs, type Ending, recoverJobs, renewLeases } from './claim.ts'
-import { asTheKindSays, ComeBack, type JobKind, type JobResult, type Lane, lanes, retryDelaySeconds } from './job.ts'
+import { type ClaimedJob, claimJobs, type Ending, recoverJobs, renewLeases, waitingLanes } from './claim.ts'
+import { createHand, type Held } from './hand.ts'
+import { asTheKindSays, ComeBack, type JobKind, type JobResult, type Lane, retryDelaySeconds } from './job.ts'
 import { pruneJobs, refreshStatistics } from './queue.ts'
 import { tick } from './scheduler.ts'
 import { createSettler } from './settler.ts'
@@ -45,12 +45,6 @@ export interface Worker {
   wake(): void
 }
 
-interface Running {
-  job: ClaimedJob
-  controller: AbortController
-  over: Promise<void>
-}
-
 const abandonMs = 5_000
 const unknownKindMs = 30_000
 const minuteMs = 60_000
@@ -63,7 +57,8 @@ export function createWorker(options: WorkerOptions): Worker {
   const kinds = new Map(options.kinds.map(kind => [kind.kind, kind]))
   if (kinds.size !== options.kinds.length) throw new Error('two kinds of job have the same name')
   const settler = createSettler({ db, log, gaveUp, onOvertaken: options.onOvertaken })
-  const running = new Map<string, Running>()
+  const hand = createHand(concurrency, options.groupLimit)
+  const { held } = hand
   const after: Record<Lane, string> = { people: '', local: '', live: '', backfill: '' }
   const stopListening = listen(db, wake)
   let notifications: { close(): Promise<void> } | undefined
@@ -82,47 +77,57 @@ export function createWorker(options: WorkerOptions): Worker {
 
   async function claimLanes(until?: number): Promise<{ begun: number; idle: boolean }> {
     // What runs now may enqueue and end while the lanes are asked, so only a round begun in silence can say that all is done.
-    const silent = running.size === 0
+    const silent = held.size === 0
     let begun = 0
-    for (const lane of lanes) {
-      const beside = [...running.values()].filter(({ job }) => (job.lane === 'local') === (lane === 'local'))
-      const limit = laneLimit(lane, concurrency) - beside.length
-      if (limit <= 0 || stopping.signal.aborted) continue
-      const groupLimit = groupLimitOf(lane, concurrency, options.groupLimit)
-      const jobs = await claimJobs(db, { lane, limit, leaseSeconds, after: after[lane], groupLimit, busyHere: countGroups(beside), until })
+    for (const lane of await waitingLanes(db)) {
+      const room = hand.room(lane)
+      if (room.limit <= 0 || stopping.signal.aborted) continue
+      const jobs = await claimJobs(db, { lane, ...room, leaseSeconds, after: after[lane], until })
       after[lane] = lastServed(jobs, after[lane])
-      for (const job of jobs) begin(job)
+      for (const job of inTurn(jobs)) take(job)
       begun += jobs.length
+      beginNext()
     }
     return { begun, idle: silent && begun === 0 }
   }
 
   // ---- running ----
 
-  function begin(job: ClaimedJob): void {
-    const controller = new AbortController()
-    const entry: Running = { job, controller, over: Promise.resolve() }
-    // Not the job's id: after a lost lease the same job may be claimed again here while its first run is still ending.
-    const slot = randomUUID()
-    running.set(slot, entry)
+  function take(job: ClaimedJob): void {
+    held.add({ job, controller: new AbortController(), stage: 'ahead', begunAt: 0, over: Promise.resolve() })
     keepLeases()
-    entry.over = runToEnd(job, controller).finally(() => {
-      running.delete(slot)
-      settled()
-      wake()
-    })
+  }
+
+  /** Of what was taken ahead, as much as there are slots for. */
+  function beginNext(): void {
+    for (const entry of held) {
+      if (entry.stage !== 'ahead' || stopping.signal.aborted || !hand.mayBegin(entry)) continue
+      entry.stage = 'running'
+      entry.begunAt = performance.now()
+      entry.over = runToEnd(entry).finally(() => {
+        held.delete(entry)
+        moved()
+        wake()
+      })
+    }
   }
 
   async function gaveUp(trx: Db, job: ClaimedJob, why: string): Promise<void> {
     await kinds.get(job.kind)?.gaveUp?.(trx, JSON.parse(job.payload_json) as unknown, why)
   }
 
-  async function runToEnd(job: ClaimedJob, controller: AbortController): Promise<void> {
+  async function runToEnd(entry: Held): Promise<void> {
+    const { job, controller } = entry
     const jobLog = log.child({ jobId: job.id, kind: job.kind, attempt: job.attempt })
     const kind = kinds.get(job.kind)
     const ending: Ending = kind
       ? await endingOf(job, kind, controller, jobLog)
       : { state: 'ready', backIn: unknownKindMs, attemptCounts: false, error: `no worker here knows the kind ${job.kind}` }
+    hand.took(performance.now() - entry.begunAt)
+    entry.stage = 'settling'
+    beginNext()
+    moved()
+    wake()
     await settler.settle({ job, ending })
   }
 
@@ -184,18 +189,22 @@ export function createWorker(options: WorkerOptions): Worker {
     renewal ??= setTimeout(
       async () => {
         try {
-          const entries = [...running.values()]
+          const entries = [...held]
           const kept = await renewLeases(
             db,
             entries.map(({ job }) => job),
             leaseSeconds
           )
-          for (const { job, controller } of entries) if (!kept.has(job.id)) controller.abort(lostLease)
+          for (const entry of entries) {
+            if (kept.has(entry.job.id)) continue
+            entry.controller.abort(lostLease)
+            if (entry.stage === 'ahead') held.delete(entry)
+          }
         } catch (error) {
           log.error({ error }, 'job leases could not be renewed')
         }
         renewal = undefined
-        if (running.size > 0) keepLeases()
+        if (held.size > 0) keepLeases()
       },
       (leaseSeconds * 1000) / 3
     )
@@ -256,15 +265,21 @@ export function createWorker(options: WorkerOptions): Worker {
     }
   }
 
-  // ---- one job more is over ----
+  // ---- something has moved ----
 
   let waiters: (() => void)[] = []
-  function settled(): void {
+  function moved(): void {
     for (const waiter of waiters.splice(0)) waiter()
   }
 
   async function over(within: number): Promise<void> {
-    await Promise.race([Promise.allSettled([...running.values()].map(entry => entry.over)), pause(within, undefined, { ref: false })])
+    await Promise.race([Promise.allSettled([...held].map(entry => entry.over)), pause(within, undefined, { ref: false })])
+  }
+
+  async function giveBack(entries: readonly Held[]): Promise<void> {
+    for (const entry of entries) held.delete(entry)
+    const left: Ending = { state: 'ready', backIn: 0, attemptCounts: false, error: null }
+    await Promise.all(entries.map(({ job }) => settler.settle({ job, ending: left })))
   }
 
   return {
@@ -281,7 +296,7 @@ export function createWorker(options: WorkerOptions): Worker {
         const { begun, idle } = await claimRound(until)
         count += begun
         if (stopping.signal.aborted || idle) return count
-        if (running.size > 0) await new Promise<void>(resolve => waiters.push(resolve))
+        if (held.size > 0) await new Promise<void>(resolve => waiters.push(resolve))
       }
     },
     async stop() {
@@ -290,12 +305,12 @@ export function createWorker(options: WorkerOptions): Worker {
       wake()
       stopListening()
       await Promise.all([loop, notifications?.close(), round])
+      await giveBack([...held].filter(({ stage }) => stage === 'ahead'))
       await over(graceSeconds * 1000)
-      for (const { controller } of running.values()) controller.abort(shutdown)
+      for (const { controller } of held) controller.abort(shutdown)
       await over(2_000)
       // Whoever does not listen to its signal loses its lease: what it still writes down is refused by the token.
-      const left: Ending = { state: 'ready', backIn: 0, attemptCounts: false, error: null }
-      await Promise.all([...running.values()].map(({ job }) => settler.settle({ job, ending: left })))
+      await giveBack([...held])
       clearTimeout(renewal)
       waiters.splice(0).forEach(waiter => waiter())
     }
@@ -305,28 +320,16 @@ export function createWorker(options: WorkerOptions): Worker {
 const shutdown = new AppError('conflict', 'The process is stopping.')
 const lostLease = new AppError('conflict', 'The lease of the job was lost.')
 
-/**
- * A lane may begin a job while fewer than this run in all: an eighth is kept for people alone, a third from the backfill. What is
- * local has a quarter as many slots on top, and leaves the others theirs.
- */
-function laneLimit(lane: Lane, concurrency: number): number {
-  if (lane === 'local') return Math.ceil(concurrency / 4)
-  const kept = { people: 0, live: concurrency / 8, backfill: concurrency / 3 }[lane]
-  return Math.max(1, concurrency - Math.ceil(kept))
-}
-
-/** One slot of a lane that has several is always left to other groups, and a quarter where nobody waits for it. */
-function groupLimitOf(lane: Lane, concurrency: number, wanted: number | undefined): number {
-  const slots = laneLimit(lane, concurrency)
-  const most = Math.max(1, slots - 1)
-  if (lane === 'people' || lane === 'local') return most
-  return Math.min(most, wanted ?? Math.max(1, Math.ceil(slots * 0.75)))
-}
-
-function countGroups(entries: readonly Running[]): Record<string, number> {
-  const counts: Record<string, number> = {}
-  for (const { job } of entries) counts[job.group_id] = (counts[job.group_id] ?? 0) + 1
-  return counts
+/** Every group's first, then every group's second: what is taken ahead keeps the turns that it was claimed by. */
+function inTurn(jobs: readonly ClaimedJob[]): ClaimedJob[] {
+  const counts = new Map<string, number>()
+  const places = new Map<ClaimedJob, number>()
+  for (const job of jobs) {
+    const place = (counts.get(job.group_id) ?? 0) + 1
+    counts.set(job.group_id, place)
+    places.set(job, place)
+  }
+  return jobs.toSorted((one, other) => places.get(one)! - places.get(other)!)
 }
 
 /** Of the groups just served, the last in turn behind `after`. */

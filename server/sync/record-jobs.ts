@@ -39,11 +39,15 @@ export interface ChangedRecord {
  * fields that are not localized follow the master, and fallbacks come and go with it.
  */
 export async function syncJobsForRecord(trx: Db, record: ChangedRecord): Promise<number> {
-  return (await syncJobsForRecords(trx, [record]))[0] ?? 0
+  return (await syncJobsForRecords(trx, [record]))?.[0] ?? 0
 }
 
-/** The same for many, put in at once: keys are locked in one order. Returns the count for each. */
-export async function syncJobsForRecords(trx: Db, records: readonly ChangedRecord[]): Promise<number[]> {
+/** The same for many, put in at once: keys are locked in one order. The count for each; null, with nothing done, for more jobs than that. */
+export async function syncJobsForRecords(
+  trx: Db,
+  records: readonly ChangedRecord[],
+  mostJobs = Number.POSITIVE_INFINITY
+): Promise<number[] | null> {
   const syncsOf = remembered(
     (record: ChangedRecord) => `${record.installationId} ${record.branch} ${record.contentType}`,
     record => listeners(trx, record)
@@ -58,7 +62,9 @@ export async function syncJobsForRecords(trx: Db, records: readonly ChangedRecor
     changes.push({ record, syncs, master: syncs.length === 0 ? '' : await masterOf(record.installationId) })
   }
   const jobs = await recordJobs(trx, changes, ({ cause }) => ({ lane: 'live', cause }))
-  await enqueueMany(trx, jobs.flat(2))
+  const all = jobs.flat(2)
+  if (all.length > mostJobs) return null
+  await enqueueMany(trx, all)
   return jobs.map(found => found.filter(ofSync => ofSync.length > 0).length)
 }
 

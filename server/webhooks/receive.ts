@@ -13,7 +13,7 @@ import { findInstallation } from '../installations/installation.ts'
 import type { Vault } from '../vault/vault.ts'
 import { notYetKnown } from './delivery.ts'
 import { keepDelivery, type Receipt } from './inbox.ts'
-import { readContentNotice, readLifecycleNotice } from './notice.ts'
+import { mainBranch, readContentNotice, readLifecycleNotice } from './notice.ts'
 
 export interface ReceiveDeps {
   apps: readonly AppCredentials[]
@@ -36,9 +36,6 @@ export const largestWebhookBytes = 2 * 1024 * 1024
 /** Contentstack's automatic retries end after about 13 minutes, presumably with the first body; replays within are found by dedupe. */
 const oldestMs = 45 * 60_000
 const furthestAheadMs = 5 * 60_000
-
-/** The branch of a webhook that says none. */
-export const mainBranch = 'main'
 
 /** AppError forbidden, invalid (a genuine webhook that says nothing we can read), upstream (the region's key cannot be read). */
 export async function receiveContent(

@@ -9,7 +9,8 @@ import { type CredentialDeps, stackFor } from '../installations/credentials.ts'
 import { type Installation, installationById, objectOf, webhookName } from '../installations/installation.ts'
 import type { JobKind } from '../jobs/job.ts'
 import { startRun } from '../sync/runs.ts'
-import { mainBranch, secretHeader, secretPurpose } from './receive.ts'
+import { mainBranch } from './notice.ts'
+import { secretHeader, secretPurpose } from './receive.ts'
 
 export interface RegisterDeps extends CredentialDeps {
   database: Pick<Database, 'db'>

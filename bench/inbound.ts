@@ -7,19 +7,18 @@ import { recordType } from './articles.ts'
 import { type Ground, openGround, runOf } from './ground.ts'
 import { type Case, result } from './result.ts'
 
-const records = 200
 const writesPerSecond = 10
 const plainSeconds = 5
 
-export function inboundWrites(limiter: 'fixed' | 'sliding' | 'bucket'): Case {
+export function inboundWrites(limiter: 'fixed' | 'sliding' | 'bucket', records: number): Case {
   return {
-    name: `inbound-writes-${limiter}`,
+    name: `inbound-writes-${limiter}-${records}`,
     about: `${records} records written as entries, ten writes a second by ${limiter === 'bucket' ? 'a bucket' : `a ${limiter} window`}`,
     async run({ profileDirectory }) {
       const ground = await openGround({ entries: 1, limits: 'on', profileDirectory })
       try {
         await ground.control('/plays', { limiter })
-        writeRecords(join(ground.filesDirectory, 'bench.db'))
+        writeRecords(join(ground.filesDirectory, 'bench.db'), records)
         const before = await ground.writes(recordType)
         const [sync] = await ground.pages.createSyncs({
           direction: 'inbound',
@@ -29,7 +28,7 @@ export function inboundWrites(limiter: 'fixed' | 'sliding' | 'bucket'): Case {
           externalIdField: 'code'
         })
         if (!sync) throw new Error('No sync was made.')
-        const run = await runOf(ground, sync, 120)
+        const run = await runOf(ground, sync, records / 5 + 30)
         const after = await ground.writes(recordType)
         const written = after.acceptedAt.length - before.acceptedAt.length
         if (written !== records) throw new Error(`The stack accepted ${written} writes for ${records} records.`)
@@ -39,7 +38,13 @@ export function inboundWrites(limiter: 'fixed' | 'sliding' | 'bucket'): Case {
         const plain = await plainShare(ground)
         return [
           result(this.name, written / seconds, 'entries/s', { name: 'the limit', value: writesPerSecond }, rssMiB),
-          result(`inbound-429-share-${limiter}`, share, '%', { name: 'plain loop, eight at once, repeating on 429', value: plain }, rssMiB)
+          result(
+            `inbound-429-share-${limiter}-${records}`,
+            share,
+            '%',
+            { name: 'plain loop, eight at once, repeating on 429', value: plain },
+            rssMiB
+          )
         ]
       } finally {
         await ground.close()
@@ -48,7 +53,7 @@ export function inboundWrites(limiter: 'fixed' | 'sliding' | 'bucket'): Case {
   }
 }
 
-function writeRecords(file: string): void {
+function writeRecords(file: string, records: number): void {
   const database = new Database(file)
   try {
     database.exec('create table records (code text primary key, title text not null, body text, amount real, open boolean)')

@@ -15,9 +15,9 @@ for (const name of ['NO_PROXY', 'no_proxy']) process.env[name] = 'localhost,127.
 const cases: Case[] = [
   outboundInitial(1_000),
   outboundInitial(10_000),
-  inboundWrites('fixed'),
-  inboundWrites('sliding'),
-  inboundWrites('bucket'),
+  inboundWrites('fixed', 500),
+  inboundWrites('sliding', 500),
+  inboundWrites('bucket', 500),
   webhookAck,
   liveLatency,
   liveBurst,

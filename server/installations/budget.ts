@@ -59,6 +59,8 @@ interface Gate {
   writing: number
   /** Milliseconds from leaving to being counted, where no answer tells. Grows when it was too little. */
   margin: number
+  /** Milliseconds that an answer takes at best, of late. */
+  quickest: number
   /** Answers without a refusal since the margin last changed. */
   admitted: number
   /** Refusals in a row: each doubles the pause. Those of one moment count as one. */
@@ -99,6 +101,7 @@ export function createBudget(database: Database): Budget {
         departures: [],
         writing: 0,
         margin: leastMargin,
+        quickest: Number.MAX_SAFE_INTEGER,
         admitted: 0,
         refusals: 0,
         refusedAt: 0,
@@ -211,14 +214,17 @@ function freeAt({ limit, departures }: Gate): number {
 }
 
 /**
- * What was answered has been counted before: the next second begins no later than there, without any margin. Answers name no request;
- * taking each for the oldest one's errs by as much as they overtake each other.
+ * What was answered has been counted before: the next second begins no later than there. Answers name no request; taking each for the
+ * oldest one's errs by as much as they overtake each other.
  */
-function noteAnswer({ departures }: Gate): void {
-  const oldest = departures.find(({ answered }) => !answered)
+function noteAnswer(gate: Gate): void {
+  const oldest = gate.departures.find(({ answered }) => !answered)
   if (!oldest) return
+  const took = performance.now() - oldest.left
+  gate.quickest = Math.min(took, gate.quickest + (took - gate.quickest) / 50)
   oldest.answered = true
-  oldest.countedBy = Math.min(oldest.countedBy, performance.now())
+  // Of a long way most is the same each time and moves nothing closer together; what was longer than usual may have.
+  oldest.countedBy = oldest.left + Math.max(Math.min(took, gate.margin), Math.min(took - gate.quickest, mostMargin))
 }
 
 async function take(db: Db, gate: Gate, organizationId: string, kind: RequestKind): Promise<Slice> {

@@ -45,6 +45,7 @@ export async function receiveContent(
   now = Date.now()
 ): Promise<Receipt> {
   const { secret, signature } = presented(webhook)
+  if (webhook.branch !== undefined && !/^[\w-]{1,100}$/.test(webhook.branch)) throw strange()
   const listener = /^ins_[a-z0-9]{10,40}$/.test(webhook.installationId) ? await listenerFor(database.db, deps, webhook, secret) : null
   if (!listener) throw strange()
   const body = await covered(appOf(deps.apps, listener).region, deps, webhook.rawBody, signature)

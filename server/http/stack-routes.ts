@@ -16,6 +16,7 @@ import {
   PasteToken,
   SyncChange
 } from './contract/stack.ts'
+import type { WebhookHealth } from './contract/webhooks.ts'
 import { bodyOf, limitOf, paramOf, queryOf, requiredQuery } from './guards.ts'
 
 /** Who asks, about which installation. */
@@ -59,6 +60,7 @@ export interface StackServices {
     failures(installationId: string, runId: string): Promise<shapes.FailedRecord[]>
     cancel(installationId: string, actor: Actor, runId: string): Promise<shapes.Run>
   }
+  webhooks: { list(installationId: string): Promise<WebhookHealth[]> }
   deliveries: { list(filter: { installationId: string; before?: string | undefined }): Promise<shapes.List<shapes.Delivery>> }
   keys: {
     list(filter: { installationId: string; before?: string | undefined }): Promise<shapes.List<shapes.AccessKey>>
@@ -157,6 +159,7 @@ export function stackRoutes(services: StackServices, scopeOf: (request: Request,
   )
   route('post', '/runs/:runId/cancel', 'sync.run', ({ id, actor, request }) => services.runs.cancel(id, actor, paramOf(request, 'runId')))
 
+  route('get', '/webhooks', 'delivery.read', async ({ id }) => ({ items: await services.webhooks.list(id), next: null }))
   route('get', '/deliveries', 'delivery.read', ({ id, request }) =>
     services.deliveries.list({ installationId: id, before: queryOf(request, 'before') })
   )

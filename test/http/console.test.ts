@@ -43,6 +43,7 @@ describe.each(['sqlite', 'postgres'] as const)('the console’s door on %s', dia
     ['GET', '/runs/$run', everyone],
     ['GET', '/runs/$run/failures', everyone],
     ['POST', '/runs/run_none/cancel', runners, {}],
+    ['GET', '/webhooks', everyone],
     ['GET', '/deliveries', everyone],
     ['GET', '/keys', everyone],
     ['POST', '/keys', admins, { name: 'x', scopes: [{ module: 'assets', actions: ['read'], contentTypes: ['a'] }], expiresInDays: 1 }],

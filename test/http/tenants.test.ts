@@ -34,6 +34,7 @@ const wholeInstallation: [method: string, path: string, json?: object][] = [
   ['GET', '/content-types'],
   ['GET', '/syncs'],
   ['GET', '/runs'],
+  ['GET', '/webhooks'],
   ['GET', '/deliveries'],
   ['GET', '/keys'],
   ['POST', '/keys', { name: 'x', scopes: [{ module: 'entries', actions: ['read'] }], expiresInDays: 1 }],

@@ -13,7 +13,7 @@ import { signBody } from '../sandbox/webhooks/sign.ts'
 import { articleType, plantArticles, uidOf } from './articles.ts'
 import type { GroundOptions, GroundReady, Question, SignedWebhooks, Writes } from './ground.ts'
 
-const answered = { writes: 0, refused: 0 }
+const answered = { reads: 0, writes: 0, refused: 0 }
 
 const options = JSON.parse(process.argv[2] ?? '{}') as GroundOptions
 const free = {
@@ -41,7 +41,11 @@ const stage = await setStage({
 subscribe('http.server.response.finish', message => {
   const { request, response } = message as { request: IncomingMessage & { originalUrl?: string }; response: ServerResponse }
   // Express cuts `url` down on its way through routers.
-  if (request.method === 'GET' || !request.originalUrl?.startsWith('/v3/content_types/')) return
+  if (!request.originalUrl?.startsWith('/v3/content_types/')) return
+  if (request.method === 'GET') {
+    answered.reads += 1
+    return
+  }
   answered.writes += 1
   if (response.statusCode === 429) answered.refused += 1
 })
@@ -78,7 +82,7 @@ async function readyOf({ urls, server, app, stack, person, filesDirectory }: Sta
 }
 
 async function answer(question: Question): Promise<SignedWebhooks | Writes | null> {
-  if (question.ask === 'sign') return await signedWebhooks(question.count)
+  if (question.ask === 'sign') return await signedWebhooks(question.count, question.entries)
   if (question.ask === 'writes') {
     return {
       ...answered,
@@ -89,8 +93,8 @@ async function answer(question: Question): Promise<SignedWebhooks | Writes | nul
   return null
 }
 
-/** As the CMS would send them after `count` different saves. */
-async function signedWebhooks(count: number): Promise<SignedWebhooks> {
+/** As the CMS would send them after `count` saves of so many entries, which stand at their first version. */
+async function signedWebhooks(count: number, entries: number): Promise<SignedWebhooks> {
   const { stack, sandbox, server } = stage
   const destination = Object.values(stack.webhooks)
     .flatMap(webhook => webhook.destinations)
@@ -100,8 +104,9 @@ async function signedWebhooks(count: number): Promise<SignedWebhooks> {
   const headers = Object.fromEntries(destination.custom_header.map(({ header_name, value }) => [header_name.toLowerCase(), value]))
   const webhooks = []
   for (let index = 0; index < count; index++) {
-    const uid = uidOf(index % options.entries)
-    const object = { uid, title: uid, locale: stack.masterLocale, _version: 2 + index }
+    const uid = uidOf(index % entries)
+    // No two bodies are equal, and none announces a version that nobody will ever read.
+    const object = { uid, title: `${uid} ${index}`, locale: stack.masterLocale, _version: 1 }
     const change = {
       module: 'entry',
       event: 'update',

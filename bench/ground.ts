@@ -29,7 +29,11 @@ export interface GroundReady {
   filesDirectory: string
 }
 
-export type Question = { id: number } & ({ ask: 'sign'; count: number } | { ask: 'writes'; contentType: string } | { ask: 'close' })
+export type Question = { id: number } & (
+  | { ask: 'sign'; count: number; entries: number }
+  | { ask: 'writes'; contentType: string }
+  | { ask: 'close' }
+)
 
 export interface SignedWebhooks {
   url: string
@@ -38,6 +42,8 @@ export interface SignedWebhooks {
 }
 
 export interface Writes {
+  /** Requests that read content types or entries. */
+  reads: number
   /** Write requests that the CMA answered so far, whatever it answered. */
   writes: number
   /** Of these with 429. */
@@ -50,7 +56,7 @@ export interface Ground extends GroundReady {
   person: Person
   pages: StackPages
   connectionId: string
-  sign(count: number): Promise<SignedWebhooks>
+  sign(count: number, entries: number): Promise<SignedWebhooks>
   writes(contentType: string): Promise<Writes>
   control(path: string, json: unknown): Promise<void>
   /** Of the server's process so far; null where there is no /proc. */
@@ -86,7 +92,7 @@ export async function openGround(
       person,
       pages,
       connectionId: id,
-      sign: count => ask<SignedWebhooks>({ ask: 'sign', count }),
+      sign: (count, entries) => ask<SignedWebhooks>({ ask: 'sign', count, entries }),
       writes: contentType => ask<Writes>({ ask: 'writes', contentType }),
       async control(path, json) {
         await person.ask(`${urls.control}${path}`, { method: 'POST', json })
@@ -114,7 +120,7 @@ export async function runOf(ground: Ground, sync: Sync, seconds: number): Promis
   )
 }
 
-type Ask = { ask: 'sign'; count: number } | { ask: 'writes'; contentType: string } | { ask: 'close' }
+type Ask = { ask: 'sign'; count: number; entries: number } | { ask: 'writes'; contentType: string } | { ask: 'close' }
 
 async function startHost(
   options: GroundOptions

@@ -3,23 +3,24 @@
 // that keeps eight requests on their way and simply repeats what was refused.
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
+import type { Run } from '../server/http/contract/stack.ts'
 import { recordType } from './articles.ts'
+import { until } from '../sandbox/demo/admin.ts'
 import { type Ground, openGround, runOf } from './ground.ts'
 import { type Case, result } from './result.ts'
 
-const records = 200
 const writesPerSecond = 10
 const plainSeconds = 5
 
-export function inboundWrites(limiter: 'fixed' | 'sliding' | 'bucket'): Case {
+export function inboundWrites(limiter: 'fixed' | 'sliding' | 'bucket', records: number): Case {
   return {
-    name: `inbound-writes-${limiter}`,
+    name: `inbound-writes-${limiter}-${records}`,
     about: `${records} records written as entries, ten writes a second by ${limiter === 'bucket' ? 'a bucket' : `a ${limiter} window`}`,
     async run({ profileDirectory }) {
       const ground = await openGround({ entries: 1, limits: 'on', profileDirectory })
       try {
         await ground.control('/plays', { limiter })
-        writeRecords(join(ground.filesDirectory, 'bench.db'))
+        writeRecords(join(ground.filesDirectory, 'bench.db'), records)
         const before = await ground.writes(recordType)
         const [sync] = await ground.pages.createSyncs({
           direction: 'inbound',
@@ -29,7 +30,7 @@ export function inboundWrites(limiter: 'fixed' | 'sliding' | 'bucket'): Case {
           externalIdField: 'code'
         })
         if (!sync) throw new Error('No sync was made.')
-        const run = await runOf(ground, sync, 120)
+        const run = await runOf(ground, sync, records / 5 + 30)
         const after = await ground.writes(recordType)
         const written = after.acceptedAt.length - before.acceptedAt.length
         if (written !== records) throw new Error(`The stack accepted ${written} writes for ${records} records.`)
@@ -39,7 +40,13 @@ export function inboundWrites(limiter: 'fixed' | 'sliding' | 'bucket'): Case {
         const plain = await plainShare(ground)
         return [
           result(this.name, written / seconds, 'entries/s', { name: 'the limit', value: writesPerSecond }, rssMiB),
-          result(`inbound-429-share-${limiter}`, share, '%', { name: 'plain loop, eight at once, repeating on 429', value: plain }, rssMiB)
+          result(
+            `inbound-429-share-${limiter}-${records}`,
+            share,
+            '%',
+            { name: 'plain loop, eight at once, repeating on 429', value: plain },
+            rssMiB
+          )
         ]
       } finally {
         await ground.close()
@@ -48,7 +55,60 @@ export function inboundWrites(limiter: 'fixed' | 'sliding' | 'bucket'): Case {
   }
 }
 
-function writeRecords(file: string): void {
+/** The same table once more, nothing in it changed: what it costs to see that. */
+export function inboundUnchanged(records: number): Case {
+  return {
+    name: `inbound-unchanged-${records}`,
+    about: `${records} records looked at again, none of them changed; limits off`,
+    async run({ profileDirectory }) {
+      const ground = await openGround({ entries: 1, limits: 'off', profileDirectory })
+      try {
+        const file = join(ground.filesDirectory, 'bench.db')
+        writeRecords(file, records)
+        const [sync] = await ground.pages.createSyncs({
+          direction: 'inbound',
+          connectionId: ground.connectionId,
+          contentTypes: [recordType],
+          target: 'records',
+          externalIdField: 'code'
+        })
+        if (!sync) throw new Error('No sync was made.')
+        await runOf(ground, sync, records / 50 + 60)
+        const before = await ground.writes(recordType)
+        const { body: again } = await ground.person.ask<Run>(`${ground.server}/api/extension/stack/syncs/${sync.id}/run`, {
+          method: 'POST',
+          headers: ground.pages.headers,
+          json: {}
+        })
+        const run = await until(
+          'the second run',
+          async () => (await ground.pages.runs()).find(({ id, finishedAt }) => id === again.id && finishedAt !== null) ?? null,
+          records / 1_000 + 60
+        )
+        const writes = (await ground.writes(recordType)).writes - before.writes
+        const seconds = ((run.finishedAt ?? Number.NaN) - run.createdAt) / 1000
+        const rssMiB = await ground.peakRssMiB()
+        return [
+          result(this.name, seconds, 's', { name: 'the bare table read', value: readAll(file) }, rssMiB),
+          result(`inbound-unchanged-writes-${records}`, writes, 'writes', { name: 'records', value: records }, rssMiB)
+        ]
+      } finally {
+        await ground.close()
+      }
+    }
+  }
+}
+
+/** Seconds. */
+function readAll(file: string): number {
+  const database = new Database(file, { readonly: true })
+  const startedAt = performance.now()
+  database.prepare('select * from records').all()
+  database.close()
+  return (performance.now() - startedAt) / 1000
+}
+
+function writeRecords(file: string, records: number): void {
   const database = new Database(file)
   try {
     database.exec('create table records (code text primary key, title text not null, body text, amount real, open boolean)')

@@ -50,20 +50,56 @@ export const liveBurst: Case = {
   }
 }
 
+/** Another sync of the same entries takes all reads that nobody more urgent wants. */
+export function liveInBackfill(entries: number): Case {
+  return {
+    name: 'live-in-backfill',
+    about: `edits one at a time while another sync lists ${entries} entries; limits on`,
+    async run({ profileDirectory }) {
+      return await onWatchedGround(
+        profileDirectory,
+        async (ground, arrival) => {
+          const { pages, connectionId, stack } = ground
+          const locales = [stack.masterLocale]
+          const [other] = await pages.createSyncs({
+            direction: 'outbound',
+            connectionId,
+            contentTypes: [articleType],
+            target: 'other_',
+            locales
+          })
+          const over = async () => {
+            const run = (await pages.runs()).find(run => run.syncId === other?.id)
+            return run !== undefined && run.status !== 'queued' && run.status !== 'running'
+          }
+          const latencies: number[] = []
+          for (let index = 0; !(await over()); index++) {
+            await pause(pauseMs)
+            latencies.push(await arrival(uidOf(index % entries), `during ${index}`))
+          }
+          return await linesOf('live-in-backfill', ground, latencies)
+        },
+        entries
+      )
+    }
+  }
+}
+
 type Arrival = (uid: string, teaser: string) => Promise<number>
 
 /** An outbound sync that has caught up; `arrival` edits and resolves with the milliseconds from the CMA's answer to the row. */
 async function onWatchedGround(
   profileDirectory: string | undefined,
-  work: (ground: Ground, arrival: Arrival) => Promise<Result[]>
+  work: (ground: Ground, arrival: Arrival) => Promise<Result[]>,
+  entries = articles
 ): Promise<Result[]> {
-  const ground = await openGround({ entries: articles, limits: 'on', profileDirectory })
+  const ground = await openGround({ entries, limits: 'on', profileDirectory })
   try {
     const { pages, connectionId, stack, filesDirectory } = ground
     const locales = [stack.masterLocale]
     const [sync] = await pages.createSyncs({ direction: 'outbound', connectionId, contentTypes: [articleType], target: '', locales })
     if (!sync) throw new Error('No sync was made.')
-    await runOf(ground, sync, 30)
+    await runOf(ground, sync, 30 + entries / 200)
     const database = new Database(join(filesDirectory, 'bench.db'), { readonly: true })
     const version = database.prepare(`select version from "${sync.target}" where entry_uid = ?`).pluck()
     try {

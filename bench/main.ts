@@ -1,12 +1,13 @@
 // `npm run bench`: runs the cases one after the other and prints what they found, as a table or (--json) one JSON object a line.
 // Judges nothing: numbers and how they are read stand in README.md.
 import { parseArgs } from 'node:util'
-import { inboundWrites } from './inbound.ts'
-import { liveBurst, liveLatency } from './live.ts'
-import { outboundInitial } from './outbound.ts'
+import { inboundUnchanged, inboundWrites } from './inbound.ts'
+import { liveBurst, liveInBackfill, liveLatency } from './live.ts'
+import { outboundInitial, outboundLimited } from './outbound.ts'
 import { queueOnPostgres, queueOnSqlite } from './queue.ts'
 import { queuesBeside } from './queues.ts'
 import { type Case, tableLine } from './result.ts'
+import { webhookStorm } from './storm.ts'
 import { vaultCipher, vaultRewrap } from './vault.ts'
 import { webhookAck } from './webhook-ack.ts'
 
@@ -15,13 +16,19 @@ for (const name of ['NO_PROXY', 'no_proxy']) process.env[name] = 'localhost,127.
 
 const cases: Case[] = [
   outboundInitial(1_000),
-  outboundInitial(10_000),
-  inboundWrites('fixed'),
-  inboundWrites('sliding'),
-  inboundWrites('bucket'),
+  outboundInitial(4_000),
+  outboundInitial(20_000),
+  outboundInitial(100_000),
+  outboundLimited(4_000),
+  inboundWrites('fixed', 500),
+  inboundWrites('sliding', 500),
+  inboundWrites('bucket', 500),
+  inboundUnchanged(100_000),
   webhookAck,
+  webhookStorm(500, 20),
   liveLatency,
   liveBurst,
+  liveInBackfill(20_000),
   queueOnSqlite,
   queueOnPostgres,
   ...queuesBeside,

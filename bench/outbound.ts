@@ -9,6 +9,27 @@ import { type Case, median, result } from './result.ts'
 
 const rounds = 3
 
+const requestsPerSecond = 10
+const entriesPerRequest = 100
+
+/** With limits on: how much of what ten reads a second could bring arrives. */
+export function outboundLimited(entries: number): Case {
+  return {
+    name: `outbound-limited-${entries}`,
+    about: `first run of an outbound sync over ${entries} entries, ten reads a second`,
+    async run({ profileDirectory }) {
+      const ground = await openGround({ entries, limits: 'on', profileDirectory })
+      try {
+        const perSecond = await initialRun(ground, entries, 'limited_')
+        const beside = { name: 'ten reads a second of 100 entries', value: requestsPerSecond * entriesPerRequest }
+        return [result(this.name, perSecond, 'entries/s', beside, await ground.peakRssMiB())]
+      } finally {
+        await ground.close()
+      }
+    }
+  }
+}
+
 export function outboundInitial(entries: number): Case {
   return {
     name: `outbound-initial-${entries}`,
@@ -37,7 +58,7 @@ async function initialRun(ground: Ground, entries: number, prefix: string): Prom
   const locales = [stack.masterLocale]
   const [sync] = await pages.createSyncs({ direction: 'outbound', connectionId, contentTypes: [articleType], target: prefix, locales })
   if (!sync) throw new Error('No sync was made.')
-  const run = await runOf(ground, sync, 120)
+  const run = await runOf(ground, sync, 120 + entries / 200)
   const rows = countRows(join(filesDirectory, 'bench.db'), sync.target)
   if (rows !== entries) throw new Error(`${rows} rows stand in ${sync.target}, not ${entries}.`)
   return (entries / ((run.finishedAt ?? Number.NaN) - run.createdAt)) * 1000

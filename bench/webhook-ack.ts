@@ -39,7 +39,7 @@ export const webhookAck: Case = {
       })
       if (!sync) throw new Error('No sync was made.')
       await runOf(ground, sync, 60)
-      const signed = await until('the webhook to be registered', () => ground.sign(warmUp + rounds * perRound).catch(() => null), 20)
+      const signed = await until('the webhook to be registered', () => ground.sign(warmUp + rounds * perRound, 1_000).catch(() => null), 20)
       const ours: Loop[] = []
       const theirs: Loop[] = []
       const take = (count: number) => signed.webhooks.splice(0, count)

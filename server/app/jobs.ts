@@ -62,6 +62,11 @@ export async function lookAfterWebhooks({ db }: Pick<Deps, 'db'>): Promise<void>
   )
 }
 
+/** A sync has come or gone, and perhaps its branch with it. Were this lost, the look every ten minutes would find it. */
+export async function listenAnew({ db }: Pick<Deps, 'db'>, installationId: string): Promise<void> {
+  await enqueue(db, { ...registerJobOf(installationId), uniqueKey: watch(installationId) })
+}
+
 type Installed = { installationId: string }
 
 const registerJobOf = (installationId: string) =>

@@ -19,10 +19,12 @@ import { pauseEndpoint } from '../sync/endpoint.ts'
 import { getSync, pauseSync, resumeSync } from '../sync/sync.ts'
 import { connectionView, contentTypeView, failedRecords, listRuns, listSyncs, runViews, syncViews } from '../sync/views.ts'
 import { listDeliveries } from '../webhooks/delivery.ts'
+import { webhookHealth } from '../webhooks/health.ts'
 import { alertServices } from './alerts.ts'
 import { adoptServices } from './adopt.ts'
 import { deadJobServices } from './dead-jobs.ts'
 import type { Deps } from './deps.ts'
+import { listenAnew } from './jobs.ts'
 
 const fieldSeconds = 20
 const manySyncs = 1000
@@ -86,8 +88,11 @@ export function stackServices(deps: Deps): StackServices {
         return (await listSyncs(db, { installationId, limit: manySyncs })).items
       },
       get: theSync,
-      create: async (id, actor, sync) =>
-        await syncViews(db, await createSyncs(db, deps, { installation: await installed(id), actor, sync })),
+      async create(id, actor, sync) {
+        const syncs = await createSyncs(db, deps, { installation: await installed(id), actor, sync })
+        await listenAnew(deps, id)
+        return await syncViews(db, syncs)
+      },
       preview: async (id, preview) => ({ records: await previewSync(db, deps, { installation: await installed(id), preview }) }),
       async remap(installationId, actor, id, mapping) {
         await changeMapping(db, deps, { installationId, id, actor, mapping })
@@ -95,6 +100,7 @@ export function stackServices(deps: Deps): StackServices {
       },
       async change(installationId, actor, id, { state }) {
         await (state === 'paused' ? pauseSync : resumeSync)(db, deps, { installationId, id, actor })
+        await listenAnew(deps, installationId)
         return await theSync(installationId, id)
       },
       async run(installationId, actor, id) {
@@ -114,6 +120,8 @@ export function stackServices(deps: Deps): StackServices {
     },
 
     deadJobs: deadJobServices(deps),
+    webhooks: { list: async id => await webhookHealth(db, id) },
+
     deliveries: {
       async list({ installationId, before }) {
         const organizationIds = [(await installed(installationId)).organization_id]

@@ -103,8 +103,18 @@ export interface Webhook {
   retry_policy: 'manual' | 'automatic'
   disabled: boolean
   concise_payload: boolean
+  updated_at?: string
 }
-export type NewWebhook = Omit<Webhook, 'uid'>
+export type NewWebhook = Omit<Webhook, 'uid' | 'updated_at'>
+
+/** One sending of a webhook, as the CMS logs it for 30 days. */
+export interface WebhookExecution {
+  uid: string
+  /** Milliseconds; null where the log does not say. */
+  createdAt: number | null
+  /** What was sent, as text; null where the log does not show it. */
+  body: string | null
+}
 
 export interface EntriesQuery {
   locale?: string
@@ -166,6 +176,11 @@ export interface StackClient {
   updateWebhook(uid: string, webhook: NewWebhook): Promise<Webhook>
   /** False when it was gone already. */
   deleteWebhook(uid: string): Promise<boolean>
+  /** Of a span of the CMS's time, at most `most` and `more` when there are others; null for a webhook that is gone. */
+  webhookExecutions(
+    uid: string,
+    span: { from: number; to: number; most: number }
+  ): Promise<{ executions: WebhookExecution[]; more: boolean } | null>
   /** See Cma.raw. */
   raw(request: RawRequest): Promise<Response>
 }
@@ -259,6 +274,19 @@ export function createStack(cma: Cma, defaults: CallOptions = {}): StackClient {
     async deleteWebhook(uid) {
       return (await missingAsNull(call({ method: 'DELETE', path: `/webhooks/${part(uid)}` }))) !== null
     },
+    async webhookExecutions(uid, { from, to, most }) {
+      const executions: WebhookExecution[] = []
+      const span = { from: new Date(from).toISOString(), to: new Date(to).toISOString() }
+      for (;;) {
+        const query = { ...span, limit: pageSize, skip: executions.length }
+        const page = await missingAsNull(get<{ webhooks?: LoggedExecution[] }>(`/webhooks/${part(uid)}/executions`, query))
+        if (!page) return null
+        const items = page.webhooks ?? []
+        executions.push(...items.map(executionOf))
+        if (items.length < pageSize) return { executions, more: false }
+        if (executions.length >= most) return { executions, more: true }
+      }
+    },
     raw: request => cma.raw(request)
   }
 }
@@ -274,6 +302,24 @@ const listQuery = (query: EntriesQuery): Record<string, QueryValue> => ({
   include_publish_details: query.includePublishDetails || undefined,
   'only[BASE][]': query.only
 })
+
+/** Of the log's shape only the paths are documented (reference §7.1): what is not as expected is taken for not shown. */
+interface LoggedExecution {
+  uid?: unknown
+  created_at?: unknown
+  request_details?: unknown
+}
+
+function executionOf({ uid, created_at: at, request_details: details }: LoggedExecution): WebhookExecution {
+  const first: unknown = Array.isArray(details) ? details[0] : details
+  const body = typeof first === 'object' && first !== null && 'body' in first ? first.body : undefined
+  const createdAt = typeof at === 'string' ? Date.parse(at) : Number.NaN
+  return {
+    uid: String(uid),
+    createdAt: Number.isNaN(createdAt) ? null : createdAt,
+    body: typeof body === 'string' ? body : typeof body === 'object' && body !== null ? JSON.stringify(body) : null
+  }
+}
 
 const publishBody = ({ environments, locales, locale, version }: Publishing) => ({ entry: { environments, locales }, locale, version })
 

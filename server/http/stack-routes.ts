@@ -19,6 +19,7 @@ import {
   SyncMapping,
   SyncPreview
 } from './contract/stack.ts'
+import type { WebhookHealth } from './contract/webhooks.ts'
 import { bodyOf, jobIdOf, limitOf, paramOf, queryOf, requiredQuery } from './guards.ts'
 
 /** Who asks, about which installation. */
@@ -71,6 +72,7 @@ export interface StackServices {
     retry(installationId: string, actor: Actor, jobId: number): Promise<JobsAnswer>
     discard(installationId: string, actor: Actor, jobId: number): Promise<JobsAnswer>
   }
+  webhooks: { list(installationId: string): Promise<WebhookHealth[]> }
   deliveries: { list(filter: { installationId: string; before?: string | undefined }): Promise<shapes.List<shapes.Delivery>> }
   keys: {
     list(filter: { installationId: string; before?: string | undefined }): Promise<shapes.List<shapes.AccessKey>>
@@ -188,6 +190,7 @@ export function stackRoutes(services: StackServices, scopeOf: (request: Request,
   route('post', '/jobs/:jobId/retry', 'sync.run', ({ id, actor, request }) => services.deadJobs.retry(id, actor, jobIdOf(request)))
   route('post', '/jobs/:jobId/discard', 'sync.write', ({ id, actor, request }) => services.deadJobs.discard(id, actor, jobIdOf(request)))
 
+  route('get', '/webhooks', 'delivery.read', async ({ id }) => ({ items: await services.webhooks.list(id), next: null }))
   route('get', '/deliveries', 'delivery.read', ({ id, request }) =>
     services.deliveries.list({ installationId: id, before: queryOf(request, 'before') })
   )

@@ -15,12 +15,14 @@ export interface Asked {
   notBefore: number
   limit: number
   lane: RequestLane
-  /** Milliseconds: a second and what the way may add to it. */
+  /** Milliseconds: a second and what the clocks may hide of it. */
   window: number
+  /** Milliseconds by which what is recent may have been counted earlier than it says. */
+  slack: number
 }
 
-/** `recent`: when earlier requests left or will leave, ascending; the answer belongs at its place among them. */
-export function slotAt(recent: readonly number[], { now, notBefore, limit, lane, window }: Asked): number {
+/** `recent`: by when earlier requests have been counted or will be, ascending; the answer belongs at its place among them. */
+export function slotAt(recent: readonly number[], { now, notBefore, limit, lane, window, slack }: Asked): number {
   const full = recent.at(-limit)
   const earliest = Math.max(now, notBefore, full === undefined ? 0 : full + window)
   const within = recent.filter(time => time > earliest - window).length
@@ -28,7 +30,7 @@ export function slotAt(recent: readonly number[], { now, notBefore, limit, lane,
   const step = window / limit
   // By the last few and not by the last alone: one that was late does not put off all that follow.
   const few = Math.min(5, within)
-  return Math.max(earliest, (recent.at(-1) ?? 0) + step * 0.7, (recent.at(-few) ?? 0) + few * step)
+  return Math.max(earliest, (recent.at(-1) ?? 0) + step * 0.7 - slack, (recent.at(-few) ?? 0) + few * step - slack)
 }
 
 /** With its new member, and without what no window reaches any more. */

@@ -40,6 +40,16 @@ interface Slice {
   at: number | null
 }
 
+/** A request that left, by this process's monotonic clock. */
+interface Departure {
+  left: number
+  /** Contentstack had counted it by then: when its answer came, or when it should have arrived. */
+  countedBy: number
+  answered: boolean
+  /** Its slot as it stands in the row, until what its answer told is written there. */
+  at: number | null
+}
+
 interface Gate {
   waiting: Record<RequestLane, Set<Waiter>>
   running: boolean
@@ -47,12 +57,14 @@ interface Gate {
   slice: Slice | null
   /** A slot of the row that was let go: the next one takes its place. */
   unused: number | null
-  /** When this process's last requests really left, by its monotonic clock: a disk that takes its time makes slots late. */
-  left: number[]
+  /** This process's last requests, as many as a second allows: a disk that takes its time makes slots late. */
+  departures: Departure[]
   /** Milliseconds that a row's slot takes to be written down, of late. */
   writing: number
-  /** Milliseconds on top of a second, for what the way makes of the distance between two requests. Grows when it was too little. */
+  /** Milliseconds from leaving to being counted, where no answer tells. Grows when it was too little. */
   margin: number
+  /** Milliseconds that an answer takes at best, of late. */
+  quickest: number
   /** Answers without a refusal since the margin last changed. */
   admitted: number
   /** Refusals in a row: each doubles the pause. Those of one moment count as one. */
@@ -63,6 +75,9 @@ interface Gate {
   /** A pause being written down; no slice is taken before it stands. */
   blocking: Promise<void> | null
 }
+
+/** Times of the row are whole milliseconds. */
+const secondMs = 1001
 
 /** Of a loopback or a good line; the first refusals show what the way really needs. */
 const leastMargin = 25
@@ -91,9 +106,10 @@ export function createBudget(database: Database): Budget {
         limit: defaultLimits[kind],
         slice: null,
         unused: null,
-        left: [],
+        departures: [],
         writing: 0,
         margin: leastMargin,
+        quickest: Number.MAX_SAFE_INTEGER,
         admitted: 0,
         refusals: 0,
         refusedAt: 0,
@@ -125,7 +141,11 @@ export function createBudget(database: Database): Budget {
         const next = firstOf(gate)
         if (!next) continue
         slice.slots -= 1
-        if (isWindowed(gate.limit)) gate.left = [...gate.left, performance.now()].slice(-gate.limit)
+        if (isWindowed(gate.limit)) {
+          const left = performance.now()
+          const departure = { left, countedBy: left + gate.margin, answered: false, at: slice.at }
+          gate.departures = [...gate.departures, departure].slice(-gate.limit)
+        }
         next.resolve()
       }
     } catch (error) {
@@ -167,6 +187,7 @@ export function createBudget(database: Database): Budget {
 
     learn(organizationId, kind, { limit, status }) {
       const gate = gateOf(organizationId, kind)
+      if (status > 0) noteAnswer(gate)
       const told = limit !== null && limit >= 1 ? Math.min(limit, maxLimit) : null
       if (status === 429) {
         // The slots are shared with integrations that are none of ours; no Retry-After is documented.
@@ -224,9 +245,23 @@ function firstOf(gate: Gate): Waiter | null {
 const isWindowed = (limit: number): boolean => limit <= highestWindowedLimit
 
 /** The row speaks for all processes, as exactly as their disks are quick; what left from here is known exactly. */
-function freeAt({ limit, left, margin }: Gate): number {
-  const full = isWindowed(limit) ? left.at(-limit) : undefined
-  return full === undefined ? 0 : full + 1000 + margin
+function freeAt({ limit, departures }: Gate): number {
+  const full = isWindowed(limit) ? departures.at(-limit) : undefined
+  return full === undefined ? 0 : full.countedBy + secondMs
+}
+
+/**
+ * What was answered has been counted before: the next second begins no later than there. Answers name no request; taking each for the
+ * oldest one's errs by as much as they overtake each other.
+ */
+function noteAnswer(gate: Gate): void {
+  const oldest = gate.departures.find(({ answered }) => !answered)
+  if (!oldest) return
+  const took = performance.now() - oldest.left
+  gate.quickest = Math.min(took, gate.quickest + (took - gate.quickest) / 50)
+  oldest.answered = true
+  // Of a long way most is the same each time and moves nothing closer together; what was longer than usual may have.
+  oldest.countedBy = oldest.left + Math.max(Math.min(took, gate.margin), Math.min(took - gate.quickest, mostMargin))
 }
 
 async function take(db: Db, gate: Gate, organizationId: string, kind: RequestKind): Promise<Slice> {
@@ -246,22 +281,26 @@ async function takeSlot(db: Db, gate: Gate, organizationId: string, kind: Reques
     const row = await (dialectOf(trx) === 'postgres' ? ofRow.forUpdate() : ofRow).executeTakeFirstOrThrow()
     const now = await databaseNow(trx)
     const here = performance.now()
-    const recent = without(JSON.parse(row.recent_json) as number[], gate.unused)
+    const toRow = (time: number) => Math.ceil(now + (time - here))
+    const recent = corrected(without(JSON.parse(row.recent_json) as number[], gate.unused), gate.departures, toRow)
     const at = slotAt(recent, {
       // Slots are written down for when they can be used: once they are on disk.
       now: now + gate.writing,
       notBefore: Math.max(row.blocked_until, row.next_at),
       limit: row.limit_per_second,
       lane: lanes.find(lane => gate.waiting[lane].size > 0) ?? 'backfill',
-      window: 1000 + gate.margin
+      window: secondMs,
+      slack: gate.margin
     })
+    // As long as nothing more is known, it counts as one that came as late as may be.
+    const counted = at + gate.margin
     await trx
       .updateTable('budget')
-      .set({ recent_json: JSON.stringify(remember(recent, at, now)) })
+      .set({ recent_json: JSON.stringify(remember(recent, counted, now)) })
       .where('organization_id', '=', organizationId)
       .where('kind', '=', kind)
       .execute()
-    return { limit: row.limit_per_second, start: here + at - now, at }
+    return { limit: row.limit_per_second, start: here + at - now, at: counted }
   })
   gate.unused = null
   const took = performance.now() - begunAt
@@ -272,6 +311,18 @@ async function takeSlot(db: Db, gate: Gate, organizationId: string, kind: Reques
   }
   // Used much later it would stand too close to other processes' next ones.
   return { start: found.start, end: Math.max(found.start, performance.now()) + gate.margin, slots: 1, at: found.at }
+}
+
+/** The row's slots of requests that have left, moved to when they are surely counted, for the other processes to know. */
+function corrected(times: number[], departures: readonly Departure[], toRow: (time: number) => number): number[] {
+  const moved = [...times]
+  for (const departure of departures) {
+    const index = departure.at === null ? -1 : moved.indexOf(departure.at)
+    const countedBy = toRow(departure.countedBy)
+    if (index >= 0) moved[index] = countedBy
+    departure.at = departure.answered || index < 0 ? null : countedBy
+  }
+  return moved.sort((a, b) => a - b)
 }
 
 function without(times: number[], unused: number | null): number[] {

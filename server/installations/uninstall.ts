@@ -13,10 +13,12 @@ import type { GrantWork } from './retire.ts'
 export async function prepareUninstall(db: Db, deps: CredentialDeps, work: GrantWork): Promise<void> {
   const { installation, attempt, signal } = work
   await hold(db, installation.id, 'Quayside is being uninstalled from this stack.')
-  if (installation.webhook_uid === null) return
+  const others = await db.selectFrom('content_webhook').select('webhook_uid').where('installation_id', '=', installation.id).execute()
+  const uids = new Set([installation.webhook_uid, ...others.map(({ webhook_uid }) => webhook_uid)].filter(uid => uid !== null))
+  if (uids.size === 0) return
   try {
     const stack = await stackFor(db, deps, installation.id, { lane: 'people', actor: { kind: 'system', id: 'custody' }, signal })
-    await stack.deleteWebhook(installation.webhook_uid)
+    for (const uid of uids) await stack.deleteWebhook(uid)
   } catch (error) {
     const passing = isAppError(error, 'upstream') || isAppError(error, 'rate_limited')
     if (passing && attempt < webhookAttempts) throw error
@@ -32,6 +34,7 @@ const webhookAttempts = grantAttempts - 4
 async function forgetWebhook(db: Db, deps: CredentialDeps, installation: Installation, { grant }: GrantWork): Promise<void> {
   await db.transaction().execute(async trx => {
     await trx.updateTable('installation').set({ webhook_uid: null, updated_at: Date.now() }).where('id', '=', installation.id).execute()
+    await trx.deleteFrom('content_webhook').where('installation_id', '=', installation.id).execute()
     await appendAudit(trx, deps.vault, {
       organizationId: installation.organization_id,
       installationId: installation.id,

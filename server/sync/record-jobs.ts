@@ -52,11 +52,15 @@ export interface ChangedRecord {
  * fields that are not localized follow the master, and fallbacks come and go with it.
  */
 export async function syncJobsForRecord(trx: Db, record: ChangedRecord): Promise<number> {
-  return (await syncJobsForRecords(trx, [record]))[0] ?? 0
+  return (await syncJobsForRecords(trx, [record]))?.[0] ?? 0
 }
 
-/** The same for many, put in at once: keys are locked in one order. Returns the count for each. */
-export async function syncJobsForRecords(trx: Db, records: readonly ChangedRecord[]): Promise<number[]> {
+/** The same for many, put in at once: keys are locked in one order. The count for each; null, with nothing done, for more jobs than that. */
+export async function syncJobsForRecords(
+  trx: Db,
+  records: readonly ChangedRecord[],
+  mostJobs = Number.POSITIVE_INFINITY
+): Promise<number[] | null> {
   const syncsOf = remembered(
     (record: ChangedRecord) => `${record.installationId} ${record.branch} ${record.contentType}`,
     record => listeners(trx, record)
@@ -73,7 +77,9 @@ export async function syncJobsForRecords(trx: Db, records: readonly ChangedRecor
   const jobs = await recordJobs(trx, changes, ({ cause }) => ({ lane: 'live', cause }))
   const embedding = await countEmbedding(trx, records)
   const upwards = records.filter((_, index) => embedding[index]! > 0).map(parentsJobOf)
-  await enqueueMany(trx, [...jobs.flat(2), ...upwards])
+  const all = [...jobs.flat(2), ...upwards]
+  if (all.length > mostJobs) return null
+  await enqueueMany(trx, all)
   return jobs.map((found, index) => found.filter(ofSync => ofSync.length > 0).length + embedding[index]!)
 }
 

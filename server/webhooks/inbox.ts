@@ -1,11 +1,13 @@
 // Writes deliveries down, many in one commit: what arrives while a commit is under way goes with the next one. A commit costs a
 // flush of the disk, so without this a storm of webhooks is acknowledged no faster than the disk turns. Each caller still learns
-// the fate of its own delivery, and only once it is on disk. Knows what makes a delivery durable, nothing of how it was checked.
+// the fate of its own delivery, and only once it is on disk. Content is handed on in the same commit where that is little work, and
+// otherwise by a job. Knows what makes a delivery durable, nothing of how it was checked.
 import { setImmediate } from 'node:timers/promises'
 import type { Db } from '../database/database.ts'
 import { type AppError, isAppError } from '../errors.ts'
 import type { NewJob } from '../jobs/job.ts'
 import { enqueueMany } from '../jobs/queue.ts'
+import { dispatchContent, type Received } from './content.ts'
 import { type NewDelivery, recordDeliveries } from './delivery.ts'
 
 /** Both outcomes are a 2xx: a duplicate is on disk already. */
@@ -22,7 +24,7 @@ export interface DispatchJob {
 export interface Incoming {
   delivery: NewDelivery
   region?: string
-  /** Deliveries of one group that commit together are dispatched by one job. */
+  /** Of content. What commits together is handed on together, by one job of the group where it takes one. */
   group?: string
   /** With a key: a job of its own, in order. */
   key?: string
@@ -37,6 +39,9 @@ interface Waiting extends Incoming {
 
 /** Keeps a commit short, for whoever else wants to write. */
 const mostAtOnce = 64
+
+/** Their rows take about 10 ms to write. */
+const mostJobsAtOnce = 200
 
 interface Inbox {
   waiting: Waiting[]
@@ -60,12 +65,12 @@ async function empty(db: Db, inbox: Inbox): Promise<void> {
   while (inbox.waiting.length > 0) {
     // What came in together is checked within one turn of the event loop.
     await setImmediate()
-    await keep(db, inbox.waiting.splice(0, mostAtOnce))
+    await keep(db, inbox.waiting.splice(0, mostAtOnce), { once: true })
   }
   inbox.writing = false
 }
 
-async function keep(db: Db, batch: Waiting[]): Promise<void> {
+async function keep(db: Db, batch: readonly Waiting[], at: { once: boolean }): Promise<void> {
   try {
     const { refused, kept, ids } = await db.transaction().execute(async trx => {
       const refused = await refusals(trx, batch)
@@ -74,7 +79,7 @@ async function keep(db: Db, batch: Waiting[]): Promise<void> {
         trx,
         kept.map(({ delivery }) => delivery)
       )
-      await enqueueMany(trx, jobsOf(kept, ids))
+      if (!at.once || !(await handOn(trx, kept, ids))) await enqueueMany(trx, jobsOf(kept, ids))
       return { refused, kept, ids }
     })
     for (const [one, error] of refused) one.reject(error)
@@ -83,10 +88,23 @@ async function keep(db: Db, batch: Waiting[]): Promise<void> {
       resolve(deliveryId === null ? { duplicate: true, deliveryId } : { duplicate: false, deliveryId })
     }
   } catch (error) {
-    // One that the database refuses must not take the others with it.
-    if (batch.length > 1) for (const one of batch) await keep(db, [one])
+    // Whatever handing on has met, it must not keep a delivery from the disk; nor must one that the database refuses take others along.
+    if (at.once) await keep(db, batch, { once: false })
+    else if (batch.length > 1) for (const one of batch) await keep(db, [one], { once: false })
     else batch[0]?.reject(error)
   }
+}
+
+/** False, with nothing done, where it is more than an acknowledgement may wait for, or not content alone. */
+async function handOn(trx: Db, kept: readonly Waiting[], ids: readonly (string | null)[]): Promise<boolean> {
+  if (kept.some(({ group }) => group === undefined)) return false
+  const received = kept.flatMap(({ delivery }, index): Received[] => {
+    const id = ids[index]
+    if (!id) return []
+    const { installationId, module, body, branch } = delivery
+    return [{ id, installation_id: installationId, module, body: body.toString('utf8'), branch }]
+  })
+  return await dispatchContent(trx, received, mostJobsAtOnce)
 }
 
 async function refusals(trx: Db, batch: readonly Waiting[]): Promise<Map<Waiting, AppError>> {

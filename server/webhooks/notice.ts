@@ -2,6 +2,9 @@
 // nothing of it is trusted before the signature is (contentstack.md §5.2, §7.3).
 import { AppError } from '../errors.ts'
 
+/** Of a webhook that says none, and came by no door of a branch. */
+export const mainBranch = 'main'
+
 export interface ContentNotice {
   module: string
   event: string

@@ -13,7 +13,7 @@ import { findInstallation } from '../installations/installation.ts'
 import type { Vault } from '../vault/vault.ts'
 import { notYetKnown } from './delivery.ts'
 import { keepDelivery, type Receipt } from './inbox.ts'
-import { readContentNotice, readLifecycleNotice } from './notice.ts'
+import { mainBranch, readContentNotice, readLifecycleNotice } from './notice.ts'
 
 export interface ReceiveDeps {
   apps: readonly AppCredentials[]
@@ -37,9 +37,6 @@ export const largestWebhookBytes = 2 * 1024 * 1024
 const oldestMs = 45 * 60_000
 const furthestAheadMs = 5 * 60_000
 
-/** The branch of a webhook that says none. */
-export const mainBranch = 'main'
-
 /** AppError forbidden, invalid (a genuine webhook that says nothing we can read), upstream (the region's key cannot be read). */
 export async function receiveContent(
   database: Pick<Database, 'db'>,
@@ -48,6 +45,7 @@ export async function receiveContent(
   now = Date.now()
 ): Promise<Receipt> {
   const { secret, signature } = presented(webhook)
+  if (webhook.branch !== undefined && !/^[\w-]{1,100}$/.test(webhook.branch)) throw strange()
   const listener = /^ins_[a-z0-9]{10,40}$/.test(webhook.installationId) ? await listenerFor(database.db, deps, webhook, secret) : null
   if (!listener) throw strange()
   const body = await covered(appOf(deps.apps, listener).region, deps, webhook.rawBody, signature)

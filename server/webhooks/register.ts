@@ -1,4 +1,4 @@
-// Our content webhook in a stack: made or mended with the management token whenever one becomes current, and on a schedule, since
+// Our content webhooks in a stack, one for each branch that a sync reads: made or mended with the management token whenever one becomes current, and on a schedule, since
 // Contentstack disables a webhook after ten failures (contentstack.md §7.5). Its header carries a secret of this installation alone,
 // sealed before Contentstack learns it, so that the first delivery can already be checked.
 import { randomBytes } from 'node:crypto'
@@ -8,8 +8,9 @@ import type { Database, Db } from '../database/database.ts'
 import { type CredentialDeps, stackFor } from '../installations/credentials.ts'
 import { type Installation, installationById, objectOf, webhookName } from '../installations/installation.ts'
 import type { JobKind } from '../jobs/job.ts'
-import { startRun } from '../sync/runs.ts'
-import { mainBranch, secretHeader, secretPurpose } from './receive.ts'
+import { compareExecutions, type ContentWebhookRow, lookForThemselves } from './health.ts'
+import { mainBranch } from './notice.ts'
+import { secretHeader, secretPurpose } from './receive.ts'
 
 export interface RegisterDeps extends CredentialDeps {
   database: Pick<Database, 'db'>
@@ -51,21 +52,57 @@ export function registerJob(deps: RegisterDeps): JobKind<{ installationId: strin
       if (installation.status !== 'active') return { cancel: `the installation is ${installation.status}` }
       const secret = await ensureSecret(db, deps, installation.id)
       const stack = await stackFor(db, deps, installationId, { lane: 'live', actor: { kind: 'system', id: 'webhooks' }, signal })
-      const { webhook, was } = await ensureWebhook(stack, installation, wantedWebhook(deps, installation, secret))
-      await remember(db, deps, installation, webhook.uid, was)
-      log.info({ installationId, webhookUid: webhook.uid, was }, 'content webhook registered')
+      const there = await stack.webhooks()
+      const wanted = await wantedBranches(db, installationId)
+      const known = await knownWebhooks(db, installation)
+      for (const branch of wanted) {
+        const row = known.get(branch) ?? null
+        const { webhook, was } = await ensureWebhook(
+          db,
+          stack,
+          { installation, row, there },
+          wantedWebhook(deps, installation, branch, secret)
+        )
+        const standing = await remember(db, deps, installation, { branch, row, webhook, was })
+        const missed = await compareExecutions(deps.database, stack, installation, standing)
+        log.info({ installationId, branch, webhookUid: webhook.uid, was, missed }, 'content webhook registered')
+      }
+      for (const row of known.values()) if (!wanted.includes(row.branch)) await letGo(db, stack, row)
     }
   }
 }
 
-function wantedWebhook(deps: RegisterDeps, installation: Installation, secret: string): NewWebhook {
+/** One webhook covers one branch (reference §7.1): `main`, which every stack has, and those that an active sync reads. */
+async function wantedBranches(db: Db, installationId: string): Promise<string[]> {
+  const syncs = await db
+    .selectFrom('sync')
+    .select('branch')
+    .distinct()
+    .where('installation_id', '=', installationId)
+    .where('direction', '=', 'outbound')
+    .where('state', '=', 'active')
+    .orderBy('branch')
+    .execute()
+  return [...new Set([mainBranch, ...syncs.map(({ branch }) => branch)])]
+}
+
+async function knownWebhooks(db: Db, installation: Installation): Promise<Map<string, ContentWebhookRow>> {
+  const rows = await db.selectFrom('content_webhook').selectAll().where('installation_id', '=', installation.id).execute()
+  return new Map(rows.map(row => [row.branch, row]))
+}
+
+function targetOf(deps: RegisterDeps, installation: Installation, branch: string): string {
+  const target = `${deps.publicUrl}/webhooks/content/${installation.id}`
+  // Concise payloads name no branch, so the address does.
+  return branch === mainBranch ? target : `${target}/${branch}`
+}
+
+function wantedWebhook(deps: RegisterDeps, installation: Installation, branch: string, secret: string): NewWebhook {
   return {
-    name: webhookName(installation),
-    destinations: [
-      { target_url: `${deps.publicUrl}/webhooks/content/${installation.id}`, custom_header: [{ header_name: secretHeader, value: secret }] }
-    ],
+    name: branch === mainBranch ? webhookName(installation) : `${webhookName(installation)} (${branch})`,
+    destinations: [{ target_url: targetOf(deps, installation, branch), custom_header: [{ header_name: secretHeader, value: secret }] }],
     channels: contentChannels,
-    branches: [mainBranch],
+    branches: [branch],
     retry_policy: 'automatic',
     disabled: false,
     concise_payload: true
@@ -95,54 +132,102 @@ async function ensureSecret(db: Db, deps: RegisterDeps, installationId: string):
 
 type Before = 'absent' | 'standing' | 'disabled'
 
+interface Found {
+  installation: Installation
+  row: ContentWebhookRow | null
+  there: readonly Webhook[]
+}
+
+/** What we were told when it was registered, by this version or by one that knew one branch. */
+const uidOf = ({ installation, row }: Pick<Found, 'installation' | 'row'>, branch: string): string | null =>
+  row?.webhook_uid ?? (branch === mainBranch ? installation.webhook_uid : null)
+
 /** Found by the uid we remember, or by our address when its creation's answer was lost. Others of ours are removed. */
-async function ensureWebhook(
-  stack: StackClient,
-  installation: Installation,
-  wanted: NewWebhook
-): Promise<{ webhook: Webhook; was: Before }> {
+async function ensureWebhook(db: Db, stack: StackClient, found: Found, wanted: NewWebhook): Promise<{ webhook: Webhook; was: Before }> {
   const target = wanted.destinations[0]?.target_url
-  const all = await stack.webhooks()
-  const ours = all.filter(
-    webhook => webhook.uid === installation.webhook_uid || webhook.destinations.some(({ target_url }) => target_url === target)
-  )
-  const standing = ours.find(webhook => webhook.uid === installation.webhook_uid) ?? ours[0]
+  const [branch = mainBranch] = wanted.branches ?? []
+  const known = uidOf(found, branch)
+  const ours = found.there.filter(webhook => webhook.uid === known || webhook.destinations.some(({ target_url }) => target_url === target))
+  const standing = ours.find(webhook => webhook.uid === known) ?? ours[0]
   for (const extra of ours) if (extra.uid !== standing?.uid) await stack.deleteWebhook(extra.uid)
   if (!standing) return { webhook: await stack.createWebhook(wanted), was: 'absent' }
+  if (standing.disabled) await noteDisabled(db, found.installation, branch, standing)
   // Written even where it looks right: whether a listed header shows its value is not established.
   return { webhook: await stack.updateWebhook(standing.uid, wanted), was: standing.disabled ? 'disabled' : 'standing' }
 }
 
-async function remember(db: Db, deps: RegisterDeps, installation: Installation, webhookUid: string, was: Before): Promise<void> {
-  if (was === 'standing' && installation.webhook_uid === webhookUid) return
-  const deaf = was === 'disabled' || (was === 'absent' && installation.webhook_uid !== null)
-  await db.transaction().execute(async trx => {
-    await trx
-      .updateTable('installation')
-      .set({ webhook_uid: webhookUid, updated_at: Date.now() })
-      .where('id', '=', installation.id)
-      .execute()
-    const runs = deaf ? await catchUp(trx, installation) : 0
+/** Before it is mended, which may fail. The CMS touched it last when it disabled it; where it does not say, now is what we know. */
+async function noteDisabled(db: Db, installation: Installation, branch: string, webhook: Webhook): Promise<void> {
+  const since = Date.parse(webhook.updated_at ?? '')
+  const disabled_at = Number.isNaN(since) ? Date.now() : since
+  await db
+    .insertInto('content_webhook')
+    .values({ ...newRow(installation, branch), webhook_uid: webhook.uid, disabled_at })
+    .onConflict(conflict => conflict.columns(['installation_id', 'branch']).doUpdateSet({ disabled_at, enabled_at: null }))
+    .execute()
+}
+
+const newRow = ({ id, organization_id }: Installation, branch: string): ContentWebhookRow => ({
+  installation_id: id,
+  organization_id,
+  branch,
+  webhook_uid: null,
+  compared_until: null,
+  missed: 0,
+  missed_at: null,
+  disabled_at: null,
+  enabled_at: null,
+  gap_runs_json: '[]'
+})
+
+interface Registered {
+  branch: string
+  row: ContentWebhookRow | null
+  webhook: Webhook
+  was: Before
+}
+
+async function remember(db: Db, deps: RegisterDeps, installation: Installation, registered: Registered): Promise<ContentWebhookRow> {
+  const { branch, row, webhook, was } = registered
+  if (row && was === 'standing' && row.webhook_uid === webhook.uid) return row
+  const known = uidOf({ installation, row }, branch)
+  // A branch's syncs may have begun to read before its webhook stood.
+  const deaf = was === 'disabled' || (was === 'absent' && (known !== null || branch !== mainBranch))
+  return await db.transaction().execute(async trx => {
+    if (branch === mainBranch) {
+      await trx
+        .updateTable('installation')
+        .set({ webhook_uid: webhook.uid, updated_at: Date.now() })
+        .where('id', '=', installation.id)
+        .execute()
+    }
+    const runs = deaf ? await lookForThemselves(trx, installation, branch, 'webhook that was disabled or deleted') : []
+    const changes = {
+      webhook_uid: webhook.uid,
+      ...(was === 'absent' && known !== null ? { disabled_at: row?.compared_until ?? Date.now() } : {}),
+      ...(deaf ? { enabled_at: Date.now(), gap_runs_json: JSON.stringify(runs) } : {})
+    }
+    const kept = await trx
+      .insertInto('content_webhook')
+      .values({ ...newRow(installation, branch), ...changes })
+      .onConflict(conflict => conflict.columns(['installation_id', 'branch']).doUpdateSet(changes))
+      .returningAll()
+      .executeTakeFirstOrThrow()
+    if (was === 'standing' && known === webhook.uid) return kept
     await appendAudit(trx, deps.vault, {
       organizationId: installation.organization_id,
       installationId: installation.id,
       actor: { kind: 'system', id: 'webhooks', name: 'Webhook registration' },
       action: was === 'disabled' ? 'webhook.enable' : 'webhook.register',
       object: objectOf(installation),
-      detail: { webhookUid, was, catchUpRuns: runs }
+      detail: { webhookUid: webhook.uid, branch, was, catchUpRuns: runs.length }
     })
+    return kept
   })
 }
 
-/** Contentstack replays nothing of what a disabled or deleted webhook missed (contentstack.md §7.5), so each sync looks for itself. */
-async function catchUp(trx: Db, installation: Installation): Promise<number> {
-  const syncs = await trx
-    .selectFrom('sync')
-    .selectAll()
-    .where('installation_id', '=', installation.id)
-    .where('direction', '=', 'outbound')
-    .where('state', '=', 'active')
-    .execute()
-  for (const sync of syncs) await startRun(trx, { sync, cause: 'reconcile', causedBy: 'webhook that was disabled or deleted' })
-  return syncs.length
+/** No sync reads that branch any more. */
+async function letGo(db: Db, stack: StackClient, row: ContentWebhookRow): Promise<void> {
+  if (row.webhook_uid !== null) await stack.deleteWebhook(row.webhook_uid)
+  await db.deleteFrom('content_webhook').where('installation_id', '=', row.installation_id).where('branch', '=', row.branch).execute()
 }

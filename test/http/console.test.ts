@@ -49,6 +49,7 @@ describe.each(['sqlite', 'postgres'] as const)('the console’s door on %s', dia
     ['GET', '/jobs', everyone],
     ['POST', '/jobs/1/retry', runners, {}],
     ['POST', '/jobs/1/discard', runners, {}],
+    ['GET', '/webhooks', everyone],
     ['GET', '/deliveries', everyone],
     ['GET', '/keys', everyone],
     ['POST', '/keys', admins, { name: 'x', scopes: [{ module: 'assets', actions: ['read'], contentTypes: ['a'] }], expiresInDays: 1 }],

@@ -41,6 +41,7 @@ describe.each(['sqlite', 'postgres'] as const)('the door of the frames on %s', d
     ['GET', '/runs/$run/failures'],
     ['POST', '/runs/$run/cancel', {}],
     ['GET', '/jobs'],
+    ['GET', '/webhooks'],
     ['GET', '/deliveries'],
     ['GET', '/keys'],
     ['POST', '/keys', { name: 'x', scopes: [{ module: 'entries', actions: ['read'] }], expiresInDays: 1 }],

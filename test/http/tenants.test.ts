@@ -39,6 +39,7 @@ const wholeInstallation: [method: string, path: string, json?: object][] = [
   ['GET', '/runs'],
   ['GET', '/jobs'],
   ['POST', '/jobs/1/retry', {}],
+  ['GET', '/webhooks'],
   ['GET', '/deliveries'],
   ['GET', '/keys'],
   ['POST', '/keys', { name: 'x', scopes: [{ module: 'entries', actions: ['read'] }], expiresInDays: 1 }],

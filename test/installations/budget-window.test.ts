@@ -14,7 +14,7 @@ function leaving(asked: readonly { after: number; lane: RequestLane }[], limit: 
   let now = 10_000
   return asked.map(({ after, lane }) => {
     now += after
-    const at = slotAt(recent, { now, notBefore: 0, limit, lane, window })
+    const at = slotAt(recent, { now, notBefore: 0, limit, lane, window, slack: 0 })
     recent = remember(recent, at, now)
     return at
   })
@@ -63,6 +63,19 @@ describe('the window of a second', () => {
   it('sends the backfill evenly, at the full rate', () => {
     const times = leaving(asTo('backfill', 30), 10)
     expect(times).toEqual(Array.from({ length: 30 }, (_, index) => 10_000 + index * (window / 10)))
+  })
+
+  it.each([0, 15, 25, 50])('sends the backfill at the rate that the answers show, however late they may be: %d ms', delay => {
+    let recent: number[] = []
+    let at = 10_000
+    const times = Array.from({ length: 40 }, () => {
+      at = slotAt(recent, { now: at, notBefore: 0, limit: 10, lane: 'backfill', window, slack: 50 })
+      recent = remember(recent, at + delay, at)
+      return at
+    })
+    // Ten of them in a second and what an answer takes, as evenly as that allows.
+    expect((times[39]! - times[9]!) / 30).toBeLessThanOrEqual((window + delay) / 10 + 0.01)
+    for (const [index, time] of times.slice(10).entries()) expect(time - (times[index]! + delay)).toBeGreaterThanOrEqual(window)
   })
 
   it('makes a change wait for one slot of a backfill that uses them all', () => {

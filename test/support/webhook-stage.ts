@@ -51,7 +51,13 @@ export async function openWebhookStage(database: Database): Promise<WebhookStage
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     request.on('end', () => {
-      const webhook = { installationId: request.url?.split('/').at(-1) ?? '', rawBody: Buffer.concat(chunks), headers: request.headers }
+      const [, , , installationId = '', branch] = request.url?.split('/') ?? []
+      const webhook = {
+        installationId,
+        ...(branch === undefined ? {} : { branch }),
+        rawBody: Buffer.concat(chunks),
+        headers: request.headers
+      }
       void receiveContent(database, deps, webhook)
         .then(() => 200)
         .catch((error: unknown) => (isAppError(error) ? 403 : 500))

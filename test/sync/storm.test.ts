@@ -24,7 +24,7 @@ forEachDatabase(open => {
   }
   const authors = () => stage.sandbox.world.stacks[blogApiKey]!.entries['main']!['author']!
   const planted = () => Object.keys(authors()).filter(uid => uid.startsWith('bltf'))
-  const hints = (batch: { uid: string; locale: string | null }[]): Promise<number[]> =>
+  const hints = (batch: { uid: string; locale: string | null }[]): Promise<number[] | null> =>
     stage.db.transaction().execute(trx =>
       syncJobsForRecords(
         trx,

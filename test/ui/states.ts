@@ -10,6 +10,7 @@ import type {
   Sync,
   Token
 } from '../../server/http/contract/stack.ts'
+import type { WebhookHealth } from '../../server/http/contract/webhooks.ts'
 import type { ErasurePreview, ErasureReceipt } from '../../server/http/contract/console.ts'
 import { type Door, installation } from './stage.ts'
 
@@ -175,6 +176,17 @@ export function installed(of: Token | null, change: Partial<Installation> = {}):
   }
 }
 
+export const webhook: WebhookHealth = {
+  branch: 'main',
+  registered: true,
+  lastDeliveryAt: Date.now() - 40_000,
+  missed: 0,
+  missedAt: null,
+  disabledAt: null,
+  enabledAt: null,
+  gap: null
+}
+
 export const list = (...items: unknown[]) => ({ items, next: null })
 
 /** Every route of one installation at `prefix`, with something behind each; `change` names what is otherwise. */
@@ -190,6 +202,7 @@ export function stackDoor(prefix: string, of: Installation, custody: unknown, ch
     '/alerts': list(alert),
     '/recipients': list(mail),
     '/predecessors': list(),
+    '/webhooks': list(webhook),
     ...change
   }
   return Object.fromEntries(Object.entries(answers).map(([path, answer]) => [`GET ${prefix}${path}`, answer]))

@@ -1,7 +1,8 @@
+import { sql } from 'kysely'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { blogApiKey } from '../../sandbox/world/built-in.ts'
-import { ada } from '../../sandbox/world/people.ts'
 import { signBody } from '../../sandbox/webhooks/sign.ts'
+import { ada } from '../../sandbox/world/people.ts'
 import type { Database } from '../../server/database/database.ts'
 import { newId } from '../../server/database/id.ts'
 import type { CredentialDeps } from '../../server/installations/credentials.ts'
@@ -14,8 +15,8 @@ import { receiveLifecycle } from '../../server/webhooks/receive.ts'
 import { registerKind } from '../../server/webhooks/register.ts'
 import { appUid, type Connected } from '../support/connected.ts'
 import { forEachDatabase } from '../support/databases.ts'
-import { ask, logIn } from '../support/sandbox.ts'
 import { insertInstallation, insertOrganization } from '../support/rows.ts'
+import { ask, logIn } from '../support/sandbox.ts'
 import { openWebhookStage, type WebhookStage } from '../support/webhook-stage.ts'
 
 forEachDatabase(open => {
@@ -139,11 +140,46 @@ forEachDatabase(open => {
           content_type: 'country',
           entry_uid: uid,
           locale: 'en-us',
-          version: 1
+          version: 2
         })
         .execute()
+      const url = `${stage.sandbox.urls.contentManagement}/v3/content_types/country/entries/${uid}?locale=en-us`
+      const headers = { ...(await logIn(stage.sandbox, ada)), api_key: blog.installation.stack_api_key }
+      await ask(url, { method: 'PUT', headers, body: { entry: { title: 'Echo, echo' } } })
+      await stage.sandbox.settleWebhooks()
+      expect((await stage.deliveries()).find(row => row.object_uid === uid && row.version === 2)?.note).toContain(
+        'our own write (key key_1)'
+      )
+    })
+
+    it('that means more work than an acknowledgement may wait for is handed on by a job', async () => {
+      const many: string[] = []
+      for (let count = 0; count < 201; count++) many.push(await stage.insertSync())
+      const uid = await stage.saveCountry('Everywhere')
+      const delivery = async () => (await stage.deliveries()).find(row => row.object_uid === uid)
+      expect(await delivery()).toMatchObject({ status: 'received' })
+      expect(await recordJobs()).toEqual([])
       await worker.drain()
-      expect((await stage.deliveries()).find(row => row.object_uid === uid)?.note).toContain('our own write (key key_1)')
+      expect((await recordJobs()).filter(({ entryUid }) => entryUid === uid).length).toBeGreaterThanOrEqual(201)
+      expect(await delivery()).toMatchObject({ status: 'dispatched' })
+      await database.db.deleteFrom('sync').where('id', 'in', many).execute()
+    })
+
+    it('is kept, and handed on by a job, when handing it on at once fails', async () => {
+      const id = await stage.insertSync()
+      const sqlite = database.dialect === 'sqlite'
+      const refuse = sqlite
+        ? sql`create trigger refuse before insert on job when new.kind = 'sync.record' begin select raise(abort, 'no'); end`
+        : sql`alter table job add constraint refuse check (kind <> 'sync.record') not valid`
+      await refuse.execute(database.db)
+      const uid = await stage.saveCountry('Stubborn')
+      const delivery = async () => (await stage.deliveries()).find(row => row.object_uid === uid)
+      expect(stage.answers.at(-1)).toBe(200)
+      expect(await delivery()).toMatchObject({ status: 'received' })
+      await (sqlite ? sql`drop trigger refuse` : sql`alter table job drop constraint refuse`).execute(database.db)
+      await worker.drain()
+      expect(await delivery()).toMatchObject({ status: 'dispatched' })
+      await database.db.deleteFrom('sync').where('id', '=', id).execute()
     })
 
     it('received twice is dispatched once', async () => {

@@ -68,6 +68,7 @@ forEachDatabase(open => {
 
     it('is found again when the answer to its creation was lost', async () => {
       await database.db.updateTable('installation').set({ webhook_uid: null }).where('id', '=', blog.installation.id).execute()
+      await database.db.deleteFrom('content_webhook').execute()
       await register()
       expect(stage.ours().map(({ uid }) => uid)).toEqual([(await installationNow()).webhook_uid])
     })

@@ -2,6 +2,7 @@
 // whether a stack admin looks from inside the CMS or an operator from the console.
 import * as z from 'zod/mini'
 import * as c from '../../server/http/contract/stack.ts'
+import { WebhookHealth } from '../../server/http/contract/webhooks.ts'
 import type { Request } from './http.ts'
 
 const Nothing = z.unknown()
@@ -54,6 +55,8 @@ export function createStackApi(request: Request, prefix: string) {
     cancelRun: (runId: string) => request({ method: 'POST', path: at(`runs/${id(runId)}/cancel`), answer: c.Run }),
     failures: (runId: string, before?: string | null, signal?: AbortSignal) =>
       request({ path: at(`runs/${id(runId)}/failures`), query: { before }, answer: c.listOf(c.FailedRecord), signal }),
+
+    webhooks: (signal?: AbortSignal) => request({ path: at('webhooks'), answer: c.listOf(WebhookHealth), signal }),
 
     keys: (before?: string | null, signal?: AbortSignal) =>
       request({ path: at('keys'), query: { before }, answer: c.listOf(c.AccessKey), signal }),

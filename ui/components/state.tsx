@@ -13,6 +13,7 @@ import type {
   Token,
   VerificationRow
 } from '../../server/http/contract/stack.ts'
+import type { WebhookHealth } from '../../server/http/contract/webhooks.ts'
 import { Icon, type IconName } from './icon.tsx'
 
 export type Tone = 'good' | 'moving' | 'wait' | 'bad' | 'quiet'
@@ -125,6 +126,13 @@ export function connectionLook({ secrets, error }: Pick<Connection, 'secrets' | 
 export function recipientLook({ sentAt, error }: Pick<AlertRecipient, 'sentAt' | 'error'>): Look {
   if (error) return failing
   return sentAt === null ? quiet('Not used yet') : good('Reached')
+}
+
+export function webhookLook({ registered, disabledAt, enabledAt, gap }: WebhookHealth): Look {
+  if (!registered) return quiet('Not made yet')
+  if (disabledAt !== null && (enabledAt === null || enabledAt < disabledAt)) return bad('Disabled')
+  if (gap === 'failed') return failing
+  return gap === 'filling' ? moving('Catching up') : good('Enabled')
 }
 
 /** What an installation may need somebody for while it is at work. */

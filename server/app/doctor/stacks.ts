@@ -7,6 +7,7 @@ import { custodyLinks } from '../../installations/install.ts'
 import type { Installation } from '../../installations/installation.ts'
 import { tokensOf } from '../../installations/token.ts'
 import { holdOf } from '../../jobs/queue.ts'
+import { webhookHealth } from '../../webhooks/health.ts'
 import type { Deps } from '../deps.ts'
 import { bad, counted, few, ok, type Probe, skipped, spanOf, warn } from './check.ts'
 
@@ -137,7 +138,7 @@ async function webhookRows(deps: Deps, installation: Installation, signal: Abort
       ]
     if (!ours.destinations.some(to => to.target_url === target))
       return [bad(name, `Our webhook leads to another address than ${deps.publicUrl}.`, later)]
-    return await silence(db, installation)
+    return [...(await healthRows(db, installation)), ...(await silence(db, installation))]
   } catch (error) {
     signal.throwIfAborted()
     if (isAppError(error, 'unauthorized'))
@@ -150,6 +151,21 @@ async function webhookRows(deps: Deps, installation: Installation, signal: Abort
       )
     ]
   }
+}
+
+/** What the last comparisons with Contentstack's log, and the last gap, have left. */
+async function healthRows(db: Db, installation: Installation): Promise<Check[]> {
+  const rows: Check[] = []
+  for (const { branch, missed, missedAt, gap } of await webhookHealth(db, installation.id)) {
+    const name = `webhook ${nameOf(installation)}${branch === 'main' ? '' : ` (${branch})`}`
+    if (missedAt !== null && Date.now() - missedAt < dayMs) {
+      const words = `Contentstack sent what never arrived, last found ${spanOf(Date.now() - missedAt)} ago (${missed} in all); it was looked at then.`
+      rows.push(warn(name, words, "See public address, and whether something before it answers in this server's place."))
+    }
+    if (gap === 'failed')
+      rows.push(warn(name, 'What changed while it was disabled could not be caught up.', 'Run the syncs of this stack once more.'))
+  }
+  return rows
 }
 
 const echoMs = 10 * 60_000

@@ -9,6 +9,8 @@ export interface WebhookServices {
   /** Durable before it resolves. AppError forbidden | invalid | not_found. */
   receiveContent(input: {
     installationId: string
+    /** Of a webhook for another branch than the main one. */
+    branch?: string
     rawBody: Buffer
     headers: Record<string, string | string[] | undefined>
   }): Promise<unknown>
@@ -18,9 +20,11 @@ export interface WebhookServices {
 export function webhookRoutes(services: WebhookServices): Router {
   const router = Router()
   const raw = [carriesBoth, express.raw({ type: () => true, limit: largestWebhookBytes })]
-  router.post('/webhooks/content/:installationId', ...raw, async (request, response) => {
+  router.post('/webhooks/content/:installationId{/:branch}', ...raw, async (request, response) => {
+    const { branch } = request.params
     await services.receiveContent({
       installationId: paramOf(request, 'installationId'),
+      ...(branch === undefined ? {} : { branch: paramOf(request, 'branch') }),
       rawBody: bytesOf(request.body),
       headers: request.headers
     })

@@ -87,6 +87,15 @@ export function useAlerts(before: string | null = null) {
   })
 }
 
+export function useWebhooks() {
+  const { id, api } = useStack()
+  return useQuery({
+    queryKey: [id, 'webhooks'],
+    queryFn: ({ signal }) => api.webhooks(signal),
+    refetchInterval: ({ state }) => pace(10_000, state.error)
+  })
+}
+
 export function usePredecessors() {
   const { id, api } = useStack()
   return useQuery({ queryKey: [id, 'predecessors'], queryFn: ({ signal }) => api.predecessors(signal) })

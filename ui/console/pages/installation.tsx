@@ -8,6 +8,7 @@ import { LeaveSection } from '../../components/stack/leave-section.tsx'
 import { Predecessors } from '../../components/stack/predecessors.tsx'
 import { SyncsSection } from '../../components/stack/syncs-section.tsx'
 import { TokenSection } from '../../components/stack/token-section.tsx'
+import { WebhooksSection } from '../../components/stack/webhooks-section.tsx'
 import { RunsSection } from '../../components/stack/runs.tsx'
 import { installationLook, State } from '../../components/state.tsx'
 import { Time } from '../../components/time.tsx'
@@ -65,6 +66,7 @@ export function InstallationPage() {
               <Predecessors />
               <ConnectionsSection />
               <SyncsSection />
+              <WebhooksSection />
               <KeysSection />
               <AlertsSection />
               <RunsSection title="Latest runs" />

@@ -142,7 +142,12 @@ export async function skipRest(db: Db, sync: SyncRow, run: RunRow, why = changed
   }
 }
 
-export function chooserOf(db: Db, { stack, sync, locale }: Pick<Inbound, 'stack' | 'sync' | 'locale'>, run: RunRow, plan: PlanRow): Chooser {
+export function chooserOf(
+  db: Db,
+  { stack, sync, locale }: Pick<Inbound, 'stack' | 'sync' | 'locale'>,
+  run: RunRow,
+  plan: PlanRow
+): Chooser {
   return {
     from: plan.checkpoint_json === null ? null : (JSON.parse(plan.checkpoint_json) as { from: string | null }).from,
     async choose(todo) {

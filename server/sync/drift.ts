@@ -262,7 +262,11 @@ async function planExtras(
     })
   }
   if (planId !== null) {
-    const ready = { status: 'ready' as const, ready_at: Date.now(), reason: `${count.extra} rows stand at the destination that no record stands behind.` }
+    const ready = {
+      status: 'ready' as const,
+      ready_at: Date.now(),
+      reason: `${count.extra} rows stand at the destination that no record stands behind.`
+    }
     await db.updateTable('plan').set(ready).where('id', '=', planId).execute()
   }
   return planId

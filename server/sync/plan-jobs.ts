@@ -70,20 +70,27 @@ async function planJob(db: Db, deps: SyncJobDeps, memory: Memory, planId: string
     await fail('The sync was paused or changed meanwhile.')
     return { cancel: 'the sync is paused or changed' }
   }
-  return await tried(db, sync, ctx, fail, async stack => {
-    const until = Date.now() + (deps.sliceSeconds ?? 20) * 1000
-    try {
-      const outcome =
-        sync.direction === 'outbound'
-          ? await dryRunOutbound(db, await openOutbound(db, deps, memory, sync, stack, ctx.signal, 'as it is'), stack, plan, until)
-          : await dryRunInbound(db, await openInbound(db, deps, sync, stack, ctx), plan, until)
-      if (outcome === 'slice') return { snoozeSeconds: 0, reason: 'more to do' }
-    } catch (error) {
-      if (!(error instanceof PlanMoved)) throw error
-      await dropStaged(db, planId)
-      return { cancel: 'the plan was discarded or moved on elsewhere' }
-    }
-  }, deps)
+  return await tried(
+    db,
+    sync,
+    ctx,
+    fail,
+    async stack => {
+      const until = Date.now() + (deps.sliceSeconds ?? 20) * 1000
+      try {
+        const outcome =
+          sync.direction === 'outbound'
+            ? await dryRunOutbound(db, await openOutbound(db, deps, memory, sync, stack, ctx.signal, 'as it is'), stack, plan, until)
+            : await dryRunInbound(db, await openInbound(db, deps, sync, stack, ctx), plan, until)
+        if (outcome === 'slice') return { snoozeSeconds: 0, reason: 'more to do' }
+      } catch (error) {
+        if (!(error instanceof PlanMoved)) throw error
+        await dropStaged(db, planId)
+        return { cancel: 'the plan was discarded or moved on elsewhere' }
+      }
+    },
+    deps
+  )
 }
 
 async function driftJob(db: Db, deps: SyncJobDeps, memory: Memory, driftId: string, ctx: JobContext): Promise<JobResult> {
@@ -100,10 +107,17 @@ async function driftJob(db: Db, deps: SyncJobDeps, memory: Memory, driftId: stri
   }
   const begun = { status: 'running' as const, started_at: Date.now() }
   await db.updateTable('drift').set(begun).where('id', '=', driftId).execute()
-  return await tried(db, sync, ctx, fail, async stack => {
-    const side = await sideOf(db, deps, memory, sync, stack, ctx)
-    await compare(db, sync, side, { ...drift, ...begun } satisfies DriftRow, ctx.signal)
-  }, deps)
+  return await tried(
+    db,
+    sync,
+    ctx,
+    fail,
+    async stack => {
+      const side = await sideOf(db, deps, memory, sync, stack, ctx)
+      await compare(db, sync, side, { ...drift, ...begun } satisfies DriftRow, ctx.signal)
+    },
+    deps
+  )
 }
 
 async function sideOf(db: Db, deps: SyncJobDeps, memory: Memory, sync: SyncRow, stack: StackClient, ctx: JobContext): Promise<Side> {

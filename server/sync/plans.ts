@@ -180,7 +180,13 @@ export async function parkDeletes(
     trx,
     sync,
     of,
-    fresh.map(({ key, entryUid, locale }) => ({ key, entryUid, locale, outcome: 'parked', why: `Its deletion waits for a person: ${plan.id}.` }))
+    fresh.map(({ key, entryUid, locale }) => ({
+      key,
+      entryUid,
+      locale,
+      outcome: 'parked',
+      why: `Its deletion waits for a person: ${plan.id}.`
+    }))
   )
   return plan
 }

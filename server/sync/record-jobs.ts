@@ -114,7 +114,14 @@ function recordJob(sync: SyncRow, { entryUid, locale }: { entryUid: string; loca
   return {
     kind: recordJobKind,
     lane: how.lane,
-    payload: { syncId: sync.id, entryUid, locale, cause: how.cause, ...(how.force ? { force: true } : {}), ...(how.force && how.lane === 'backfill' ? { lane: 'backfill' as const } : {}) } satisfies RecordJob,
+    payload: {
+      syncId: sync.id,
+      entryUid,
+      locale,
+      cause: how.cause,
+      ...(how.force ? { force: true } : {}),
+      ...(how.force && how.lane === 'backfill' ? { lane: 'backfill' as const } : {})
+    } satisfies RecordJob,
     key: recordKey(sync, entryUid),
     group: sync.installation_id,
     maxAttempts: recordAttempts,

@@ -19,6 +19,7 @@ import { listDeliveries } from '../webhooks/delivery.ts'
 import { alertServices } from './alerts.ts'
 import { adoptServices } from './adopt.ts'
 import type { Deps } from './deps.ts'
+import { planServices } from './plan-services.ts'
 
 const fieldSeconds = 20
 const manySyncs = 1000
@@ -33,6 +34,7 @@ export function stackServices(deps: Deps): StackServices {
 
   return {
     ...adoptServices(deps),
+    ...planServices(deps),
     presentInstallation: async id => await installationView(deps, await installed(id)),
     ...alertServices(deps),
 

@@ -55,7 +55,7 @@ export function planJobs(deps: SyncJobDeps): JobKind[] {
     },
     retentionJob({ db })
   ]
-  return kinds as JobKind[]
+  return kinds
 }
 
 async function planJob(db: Db, deps: SyncJobDeps, memory: Memory, planId: string, ctx: JobContext): Promise<JobResult> {

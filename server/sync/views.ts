@@ -6,7 +6,7 @@ import type { Row } from '../database/schema.ts'
 import { AppError } from '../errors.ts'
 import type { SecretState, Vault } from '../vault/vault.ts'
 import { systemOf } from './connections.ts'
-import { getRun, type RunRow } from './runs.ts'
+import { getRun, paceView, type RunRow } from './runs.ts'
 import { inboundOptions, localesOf, mappingOf, type SyncRow } from './sync.ts'
 
 export interface ListAsked {
@@ -63,6 +63,10 @@ export interface RunView {
   createdAt: number
   startedAt: number | null
   finishedAt: number | null
+  planId: string | null
+  perMinute: number | null
+  remaining: number | null
+  secondsLeft: number | null
 }
 
 export interface ConnectionView {
@@ -228,7 +232,9 @@ export async function runViews(db: Db, runs: readonly RunRow[]): Promise<RunView
     error: run.error,
     createdAt: run.created_at,
     startedAt: run.started_at,
-    finishedAt: run.finished_at
+    finishedAt: run.finished_at,
+    planId: run.plan_id,
+    ...paceView(run)
   }))
 }
 

@@ -4,17 +4,15 @@ import { allowance, brake } from '../../server/sync/brake.ts'
 import { deletesAllowed } from '../../server/sync/plan.ts'
 
 it.each([
-  ['lets a few go', { linked: 10, recent: 0, wanted: 10 }, null],
-  ['lets a fifth of many go', { linked: 1000, recent: 0, wanted: 200 }, null],
+  ['lets a few go', { linked: 10, recent: 0, wanted: 10 }, /^$/],
+  ['lets a fifth of many go', { linked: 1000, recent: 0, wanted: 200 }, /^$/],
   ['stops what is more than a fifth', { linked: 1000, recent: 0, wanted: 201 }, /201 of 1000/],
   ['counts what went within a day', { linked: 900, recent: 100, wanted: 101 }, /after 100 within a day/],
-  ['lets go what is left of the day', { linked: 900, recent: 100, wanted: 100 }, null],
+  ['lets go what is left of the day', { linked: 900, recent: 100, wanted: 100 }, /^$/],
   ['never believes an empty listing', { linked: 1, recent: 0, wanted: 1, listed: 0 }, /empty listing is not believed/],
-  ['has nothing to ask when nothing goes', { linked: 5, recent: 99, wanted: 0, listed: 0 }, null]
+  ['has nothing to ask when nothing goes', { linked: 5, recent: 99, wanted: 0, listed: 0 }, /^$/]
 ] as const)('%s', (_, deletes, expected) => {
-  const said = brake(deletes)
-  if (expected === null) expect(said).toBeNull()
-  else expect(said).toMatch(expected)
+  expect(brake(deletes) ?? '').toMatch(expected)
 })
 
 it('lets no more go in many steps than in one, whatever the steps', () => {

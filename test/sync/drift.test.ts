@@ -98,7 +98,8 @@ forEachDatabase((open, dialect) => {
     const titles = Object.values(stage.sandbox.world.stacks[blogApiKey]!.entries['main']!['country'] ?? {}).map(
       entry => entry.locales['en-us']!.versions.at(-1)!.fields['title']
     )
-    expect(titles.toSorted()).toEqual(['Land AAA', 'Land BBB', 'Land CCC', 'Land DDD', 'Nobody’s'])
+    expect(new Set(titles)).toEqual(new Set(['Land AAA', 'Land BBB', 'Land CCC', 'Land DDD', 'Nobody’s']))
+    expect(titles).toHaveLength(5)
   })
 
   it('says what was compared by id alone, and compares keys byte for byte', async () => {

@@ -30,7 +30,12 @@ forEachDatabase(open => {
     return (await getPlan(stage.db, { installationId: stage.installation.id, id })).plan
   }
   const items = async (id: string) =>
-    new Map((await stage.db.selectFrom('plan_item').selectAll().where('plan_id', '=', id).execute()).map(item => [item.external_id, item]))
+    new Map(
+      (await stage.db.selectFrom('plan_item').selectAll().where('plan_id', '=', id).orderBy('external_id').execute()).map(item => [
+        item.external_id,
+        item
+      ])
+    )
   const apply = async (id: string) => {
     const run = await applyPlan(stage.db, stage.deps, { installationId: stage.installation.id, id, actor: person })
     await stage.drain()
@@ -74,7 +79,7 @@ forEachDatabase(open => {
     expect(run).toMatchObject({ status: 'success', read: 6, written: 2, skipped: 4, failed: 0, total: 6 })
     expect(writes()).toBe(before + 2)
     const planned = await items(made.id)
-    expect([...planned.values()].map(item => [item.external_id, item.state, item.why]).toSorted()).toEqual([
+    expect([...planned.values()].map(item => [item.external_id, item.state, item.why])).toEqual([
       ['L001', 'done', null],
       ['L002', 'skipped', 'The record was changed at its source since it was planned.'],
       ['L003', 'skipped', 'Planned for version 1; it is version 2 now.'],

@@ -3,6 +3,7 @@ import { count, Id, Problem, Waiting } from '../basics.tsx'
 import { Table } from '../list.tsx'
 import { State, syncStates } from '../state.tsx'
 import { Time } from '../time.tsx'
+import { DriftSection, PlansSection } from './care-section.tsx'
 import { RunsSection } from './runs.tsx'
 import { useSync } from './stack-view.tsx'
 import { direction, SyncActions } from './syncs-section.tsx'
@@ -81,6 +82,8 @@ export function SyncView({ syncId }: { syncId: string }) {
         </div>
       </section>
       <RunsSection sync={sync.id} />
+      <PlansSection sync={sync} />
+      <DriftSection sync={sync} />
     </>
   )
 }

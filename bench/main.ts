@@ -1,6 +1,7 @@
 // `npm run bench`: runs the cases one after the other and prints what they found, as a table or (--json) one JSON object a line.
 // Judges nothing: numbers and how they are read stand in README.md.
 import { parseArgs } from 'node:util'
+import { drift } from './drift.ts'
 import { inboundWrites } from './inbound.ts'
 import { liveBurst, liveLatency } from './live.ts'
 import { outboundInitial } from './outbound.ts'
@@ -24,7 +25,9 @@ const cases: Case[] = [
   queueOnSqlite,
   queueOnPostgres,
   vaultCipher,
-  vaultRewrap
+  vaultRewrap,
+  drift(100_000),
+  drift(1_000_000)
 ]
 
 const usage = `npm run bench -- [--json] [--only CASE] [--profile DIR]

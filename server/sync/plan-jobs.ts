@@ -19,7 +19,8 @@ import { findSync, type SyncRow } from './sync.ts'
 import { createSchemas, type Memory, openInbound, openOutbound, type SyncJobDeps, untilTokenWorks } from './work.ts'
 
 const attempts = 8
-const keysAtOnce = 500
+/** Keys laid down in one transaction: commits are what a comparison mostly waits for. */
+const keysAtOnce = 2_000
 /** Entries whose content is read once more, in one request: keeps its address below 8 kB. */
 const entriesAtOnce = 100
 

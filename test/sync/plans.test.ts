@@ -184,6 +184,7 @@ forEachDatabase(open => {
       expect(await waitingDeletes(stage.db, sync)).toMatchObject({ deletes: 20 })
       expect(await rerun(sync)).toMatchObject({ status: 'partial', deleted: 0 })
       expect(await waitingDeletes(stage.db, sync)).toMatchObject({ deletes: 20 })
+      expect(await stage.db.selectFrom('alert').select('kind').execute()).toEqual([{ kind: 'sync.deletes' }])
     })
   })
 })

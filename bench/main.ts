@@ -1,6 +1,7 @@
 // `npm run bench`: runs the cases one after the other and prints what they found, as a table or (--json) one JSON object a line.
 // Judges nothing: numbers and how they are read stand in README.md.
 import { parseArgs } from 'node:util'
+import { drift } from './drift.ts'
 import { inboundUnchanged, inboundWrites } from './inbound.ts'
 import { liveBurst, liveInBackfill, liveLatency } from './live.ts'
 import { outboundInitial, outboundLimited } from './outbound.ts'
@@ -33,15 +34,18 @@ const cases: Case[] = [
   queueOnPostgres,
   ...queuesBeside,
   vaultCipher,
-  vaultRewrap
+  vaultRewrap,
+  drift(100_000)
 ]
+/** Only by name: each takes longer than all the others together. */
+const longCases: Case[] = [drift(1_000_000)]
 
 const usage = `npm run bench -- [--json] [--only CASE] [--profile DIR]
   --json         one JSON object a line
   --only CASE    this case, or all whose names begin so
   --profile DIR  the server's processes leave their CPU profiles there
 Cases:
-${cases.map(({ name, about }) => `  ${name.padEnd(24)} ${about}`).join('\n')}`
+${[...cases, ...longCases].map(({ name, about }) => `  ${name.padEnd(24)} ${about}`).join('\n')}`
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -54,7 +58,7 @@ async function main(): Promise<void> {
   })
   if (values.help) return console.log(usage)
   const { only } = values
-  const exact = cases.filter(({ name }) => name === only)
+  const exact = [...cases, ...longCases].filter(({ name }) => name === only)
   const chosen = only === undefined ? cases : exact.length > 0 ? exact : cases.filter(({ name }) => name.startsWith(only))
   if (chosen.length === 0) throw new Error(`There is no case "${only}".\n\n${usage}`)
   if (!values.json) console.log(`Node ${process.version}, ${process.platform} ${process.arch}; what each figure means: bench/README.md`)

@@ -16,6 +16,7 @@ import { InstallationsPage } from './console/pages/installations.tsx'
 import { KeysPage } from './console/pages/keys.tsx'
 import { Missing } from './console/pages/missing.tsx'
 import { OverviewPage } from './console/pages/overview.tsx'
+import { PlanPage } from './console/pages/plan.tsx'
 import { RunPage } from './console/pages/run.tsx'
 import { RunsPage } from './console/pages/runs.tsx'
 import { SettingsPage } from './console/pages/settings.tsx'
@@ -33,6 +34,7 @@ const router = createBrowserRouter(
         { path: '/installations/:installationId', element: <InstallationPage /> },
         { path: '/installations/:installationId/syncs/:id', element: <SyncPage /> },
         { path: '/installations/:installationId/runs/:id', element: <RunPage /> },
+        { path: '/installations/:installationId/plans/:id', element: <PlanPage /> },
         { path: '/syncs', element: <SyncsPage /> },
         { path: '/runs', element: <RunsPage /> },
         { path: '/deliveries', element: <DeliveriesPage /> },

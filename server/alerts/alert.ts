@@ -6,7 +6,7 @@ import { newId } from '../database/id.ts'
 import type { Row } from '../database/schema.ts'
 import { enqueue } from '../jobs/queue.ts'
 
-export type AlertKind = 'token.dead' | 'token.expiring' | 'token.replaced' | 'token.exposed' | 'installation.left' | 'test'
+export type AlertKind = 'token.dead' | 'token.expiring' | 'token.replaced' | 'token.exposed' | 'installation.left' | 'sync.deletes' | 'test'
 
 export interface NewAlert {
   organizationId: string

@@ -161,9 +161,8 @@ function idsIn(text: string): string[] {
   return text.match(/[a-z]{3}_[0-9a-z]{26}/g) ?? []
 }
 
-const withId = tenantTables.filter(
-  table => !['intent', 'link', 'embedding', 'budget', 'reveal_count', 'write_ledger', 'content_webhook', 'installation'].includes(table)
-)
+const withoutId = ['intent', 'link', 'embedding', 'budget', 'reveal_count', 'write_ledger', 'content_webhook', 'plan_item', 'staged_key']
+const withId = tenantTables.filter(table => table !== 'installation' && !withoutId.includes(table))
 
 async function ownIds(db: Db, { organizationId, installationIds }: Tenant, ids: readonly string[]): Promise<Set<string>> {
   const own = new Set([organizationId, ...installationIds])

@@ -25,6 +25,7 @@ import { adoptServices } from './adopt.ts'
 import { deadJobServices } from './dead-jobs.ts'
 import type { Deps } from './deps.ts'
 import { listenAnew } from './jobs.ts'
+import { planServices } from './plan-services.ts'
 
 const fieldSeconds = 20
 const manySyncs = 1000
@@ -39,6 +40,7 @@ export function stackServices(deps: Deps): StackServices {
 
   return {
     ...adoptServices(deps),
+    ...planServices(deps),
     presentInstallation: async id => await installationView(deps, await installed(id)),
     ...alertServices(deps),
 

@@ -5,6 +5,8 @@ import type { Actor } from '../audit/audit.ts'
 import { AppError } from '../errors.ts'
 import { type Action, actorOf, can, type Principal } from '../identity/principal.ts'
 import type { DeadJob, JobsAnswer } from './contract/jobs.ts'
+import { ApplyPlan, DriftRhythm, recordOutcomes, StartDrift } from './contract/plans.ts'
+import type * as planned from './contract/plans.ts'
 import type * as shapes from './contract/stack.ts'
 import {
   Adopt,
@@ -73,6 +75,32 @@ export interface StackServices {
     discard(installationId: string, actor: Actor, jobId: number): Promise<JobsAnswer>
   }
   webhooks: { list(installationId: string): Promise<WebhookHealth[]> }
+  plans: {
+    list(installationId: string, syncId: string): Promise<planned.Plan[]>
+    get(installationId: string, planId: string): Promise<planned.Plan>
+    items(
+      installationId: string,
+      planId: string,
+      asked: { step?: planned.PlanItem['step'] | undefined; after?: string | undefined }
+    ): Promise<shapes.List<planned.PlanItem>>
+    make(installationId: string, actor: Actor, syncId: string): Promise<planned.Plan>
+    apply(installationId: string, actor: Actor, planId: string, allowed: ApplyPlan): Promise<shapes.Run>
+    discard(installationId: string, actor: Actor, planId: string): Promise<planned.Plan>
+  }
+  drift: {
+    list(installationId: string, syncId: string): Promise<planned.Drift[]>
+    start(installationId: string, actor: Actor, syncId: string, drift: StartDrift): Promise<planned.Drift>
+    schedule(installationId: string, actor: Actor, syncId: string, rhythm: DriftRhythm): Promise<planned.DriftNext>
+  }
+  records: {
+    search(asked: {
+      installationId: string
+      runId?: string | undefined
+      q?: string | undefined
+      outcome?: planned.RunRecord['outcome'] | undefined
+      before?: string | undefined
+    }): Promise<shapes.List<planned.RunRecord>>
+  }
   deliveries: { list(filter: { installationId: string; before?: string | undefined }): Promise<shapes.List<shapes.Delivery>> }
   keys: {
     list(filter: { installationId: string; before?: string | undefined }): Promise<shapes.List<shapes.AccessKey>>
@@ -92,13 +120,7 @@ export interface StackServices {
 export function stackRoutes(services: StackServices, scopeOf: (request: Request, response: Response) => Promise<Scope>): Router {
   const router = Router({ mergeParams: true })
 
-  const route = (
-    method: 'get' | 'post' | 'patch' | 'delete',
-    path: string,
-    action: Action,
-    answer: (asked: Asked) => unknown,
-    status = 200
-  ): void => {
+  const route: Route = (method, path, action, answer, status = 200) => {
     router[method](path, async (request, response) => {
       const scope = await scopeOf(request, response)
       if (!can(scope.principal, action, scope)) throw refusalOf(scope.principal)
@@ -191,6 +213,9 @@ export function stackRoutes(services: StackServices, scopeOf: (request: Request,
   route('post', '/jobs/:jobId/discard', 'sync.write', ({ id, actor, request }) => services.deadJobs.discard(id, actor, jobIdOf(request)))
 
   route('get', '/webhooks', 'delivery.read', async ({ id }) => ({ items: await services.webhooks.list(id), next: null }))
+
+  planRoutes(route, services)
+
   route('get', '/deliveries', 'delivery.read', ({ id, request }) =>
     services.deliveries.list({ installationId: id, before: queryOf(request, 'before') })
   )
@@ -221,6 +246,73 @@ export function stackRoutes(services: StackServices, scopeOf: (request: Request,
   })
   return router
 }
+
+/** What a sync means to write, what it wrote, and what comparing both sides found. To allow deletes is to decide what is lost. */
+function planRoutes(route: Route, { plans, drift, records }: StackServices): void {
+  route('post', '/syncs/:syncId/plan', 'sync.run', ({ id, actor, request }) => plans.make(id, actor, paramOf(request, 'syncId')), 202)
+  route('get', '/syncs/:syncId/plans', 'sync.read', async ({ id, request }) => listed(await plans.list(id, paramOf(request, 'syncId'))))
+  route('get', '/plans/:planId', 'sync.read', ({ id, request }) => plans.get(id, paramOf(request, 'planId')))
+  route('get', '/plans/:planId/items', 'sync.read', ({ id, request }) =>
+    plans.items(id, paramOf(request, 'planId'), {
+      step: oneOf(request, 'step', ['create', 'update', 'delete', 'fail']),
+      after: queryOf(request, 'after')
+    })
+  )
+  route(
+    'post',
+    '/plans/:planId/apply',
+    'sync.run',
+    ({ id, actor, scope, request }) => {
+      const allowed = bodyOf(request, ApplyPlan)
+      if (allowed.allowDeletes !== undefined && !can(scope.principal, 'connection.write', scope)) throw refusalOf(scope.principal)
+      return plans.apply(id, actor, paramOf(request, 'planId'), allowed)
+    },
+    202
+  )
+  route('post', '/plans/:planId/discard', 'sync.run', ({ id, actor, request }) => plans.discard(id, actor, paramOf(request, 'planId')))
+
+  route('get', '/syncs/:syncId/drift', 'sync.read', async ({ id, request }) => listed(await drift.list(id, paramOf(request, 'syncId'))))
+  route(
+    'post',
+    '/syncs/:syncId/drift',
+    'sync.run',
+    ({ id, actor, request }) => drift.start(id, actor, paramOf(request, 'syncId'), bodyOf(request, StartDrift)),
+    202
+  )
+  route('patch', '/syncs/:syncId/drift', 'sync.write', ({ id, actor, request }) =>
+    drift.schedule(id, actor, paramOf(request, 'syncId'), bodyOf(request, DriftRhythm))
+  )
+
+  const searched = (request: Request) => ({
+    q: queryOf(request, 'q'),
+    outcome: oneOf(request, 'outcome', recordOutcomes),
+    before: queryOf(request, 'before')
+  })
+  route('get', '/records', 'sync.read', ({ id, request }) => records.search({ installationId: id, ...searched(request) }))
+  route('get', '/runs/:runId/records', 'sync.read', ({ id, request }) =>
+    records.search({ installationId: id, runId: paramOf(request, 'runId'), ...searched(request) })
+  )
+}
+
+/** AppError invalid for any other word. */
+function oneOf<T extends string>(request: Request, name: string, words: readonly T[]): T | undefined {
+  const given = queryOf(request, name)
+  const known = words.find(word => word === given)
+  if (given !== undefined && known === undefined)
+    throw new AppError('invalid', `There is no ${name} "${given}".`, {
+      remedy: `One of: ${words.join(', ')}.`,
+      fields: { [name]: ['unknown'] }
+    })
+  return known
+}
+
+type Route = (
+  method: 'get' | 'post' | 'patch' | 'delete',
+  path: string,
+  action: Action,
+  answer: (asked: Asked) => unknown,
+  status?: number
+) => void
 
 interface Asked {
   request: Request

@@ -28,6 +28,6 @@ export function fieldDiffs(now: Record<string, unknown> | null, next: Record<str
 function shown(value: unknown): string | null {
   if (value === null || value === undefined) return null
   const text = typeof value === 'string' ? value : JSON.stringify(value)
-  // Never half of a character.
-  return text.length > longestValue ? `${[...text.slice(0, longestValue)].slice(0, -1).join('')}…` : text
+  // Half of a character at the cut becomes a sign of its own, which every database takes.
+  return text.length > longestValue ? `${text.slice(0, longestValue).toWellFormed()}…` : text
 }

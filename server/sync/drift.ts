@@ -157,13 +157,12 @@ export async function compare(db: Db, sync: SyncRow, side: Side, drift: DriftRow
     count.by_id += found.byId
     count.missing += found.missing.length
     count.stale += found.stale.length
+    count.repaired += drift.repair === 1 ? wrong.length : 0
     await db.transaction().execute(async trx => {
       await unstage(trx, drift.id, found.accounted)
-      if (drift.repair === 0 || wrong.length === 0) return
-      count.repaired += wrong.length
-      await repair(trx, sync, drift, wrong)
+      if (drift.repair === 1 && wrong.length > 0) await repair(trx, sync, drift, wrong)
+      await trx.updateTable('drift').set(count).where('id', '=', drift.id).execute()
     })
-    await db.updateTable('drift').set(count).where('id', '=', drift.id).execute()
   }
   const planId = await planExtras(db, sync, drift, count, signal)
   await db.transaction().execute(async trx => {

@@ -20,7 +20,8 @@ import { createMemory, fitting, type Memory, openInbound, openOutbound, type Ope
 import { type SyncJobDeps, untilTokenWorks } from './work.ts'
 
 const attempts = 8
-const keysAtOnce = 500
+/** Keys laid down in one transaction: commits are what a comparison mostly waits for. */
+const keysAtOnce = 2_000
 /** Entries whose content is read once more, in one request: keeps its address below 8 kB. */
 const entriesAtOnce = 100
 
@@ -56,7 +57,7 @@ export function planJobs(deps: SyncJobDeps): JobKind[] {
     },
     retentionJob({ db })
   ]
-  return kinds as JobKind[]
+  return kinds
 }
 
 async function planJob(db: Db, deps: SyncJobDeps, memory: Memory, planId: string, ctx: JobContext): Promise<JobResult> {

@@ -7,6 +7,7 @@
 //   applying -> applied   that run has ended, whatever became of each record
 //   ready -> stale        the sync was changed since, or the plan is past its time
 //   ready -> discarded    by a person
+import { raiseAlert } from '../alerts/alert.ts'
 import { type Actor, appendAudit } from '../audit/audit.ts'
 import type { Db } from '../database/database.ts'
 import { newId } from '../database/id.ts'
@@ -160,9 +161,7 @@ export async function parkDeletes(
   // Two that park at once meet at this row.
   await lockSync(trx, sync)
   const said = reason ?? 'More records would be deleted within a day than a sync deletes by itself.'
-  const plan =
-    (await openPlan(trx, sync, 'brake', 'ready')) ??
-    (await newPlan(trx, sync, { kind: 'brake', status: 'ready', reason: said, madeBy: of.cause }))
+  const plan = (await openPlan(trx, sync, 'brake', 'ready')) ?? (await askPerson(trx, sync, said, of.cause))
   const known = new Set<string>()
   for (let from = 0; from < items.length; from += rowsPerStatement) {
     const keys = items.slice(from, from + rowsPerStatement).map(item => item.key)
@@ -188,6 +187,20 @@ export async function parkDeletes(
       why: `Its deletion waits for a person: ${plan.id}.`
     }))
   )
+  return plan
+}
+
+/** The admins are told once for each plan, not for each of its deletes. */
+async function askPerson(trx: Db, sync: SyncRow, reason: string, cause: string): Promise<PlanRow> {
+  const plan = await newPlan(trx, sync, { kind: 'brake', status: 'ready', reason, madeBy: cause })
+  await raiseAlert(trx, {
+    organizationId: sync.organization_id,
+    installationId: sync.installation_id,
+    kind: 'sync.deletes',
+    title: `${sync.name} asks before it deletes`,
+    text: `${reason} They wait in the plan ${plan.id} on the page of the sync: an admin allows or discards them.`,
+    links: []
+  })
   return plan
 }
 

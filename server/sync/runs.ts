@@ -200,6 +200,16 @@ export async function advanceRun(
   if (numUpdatedRows === 0n) throw new RunMoved(`run ${run.id} has moved`)
 }
 
+/** Of a run under way: its last full stretch, or all of it while there is none. null where too little is known. */
+export function paceView(run: RunRow): { perMinute: number | null; remaining: number | null; secondsLeft: number | null } {
+  if (run.status !== 'running') return { perMinute: null, remaining: null, secondsLeft: null }
+  const minutes = (Date.now() - (run.started_at ?? Date.now())) / 60_000
+  const perMinute = run.pace ?? (minutes > 0.1 && run.read > 0 ? Math.round(run.read / minutes) : null)
+  const remaining = run.total === null ? null : Math.max(0, run.total - run.read)
+  const secondsLeft = remaining === null || !perMinute ? null : Math.ceil((remaining / perMinute) * 60)
+  return { perMinute, remaining, secondsLeft }
+}
+
 /** Records a minute over stretches of at least 15 s: what a run does now, not what it did on average. */
 function paceOf(now: number, read: number) {
   const over = sql<boolean>`${sql.lit(now)} - "pace_at" >= ${sql.lit(paceMilliseconds)}`

@@ -6,7 +6,7 @@ import type { Row } from '../database/schema.ts'
 import { AppError } from '../errors.ts'
 import type { SecretState, Vault } from '../vault/vault.ts'
 import { systemOf } from './connections.ts'
-import { getRun, type RunRow } from './runs.ts'
+import { getRun, paceView, type RunRow } from './runs.ts'
 import { type MappingInput, mappingInput } from './mapping.ts'
 import { inboundOptions, localesOf, mappingOf, outboundOptions, type SyncRow } from './sync.ts'
 
@@ -74,6 +74,10 @@ export interface RunView {
   createdAt: number
   startedAt: number | null
   finishedAt: number | null
+  planId: string | null
+  perMinute: number | null
+  remaining: number | null
+  secondsLeft: number | null
 }
 
 export interface ConnectionView {
@@ -245,7 +249,9 @@ export async function runViews(db: Db, runs: readonly RunRow[]): Promise<RunView
     error: run.error,
     createdAt: run.created_at,
     startedAt: run.started_at,
-    finishedAt: run.finished_at
+    finishedAt: run.finished_at,
+    planId: run.plan_id,
+    ...paceView(run)
   }))
 }
 

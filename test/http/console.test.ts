@@ -50,6 +50,19 @@ describe.each(['sqlite', 'postgres'] as const)('the console’s door on %s', dia
     ['POST', '/jobs/1/retry', runners, {}],
     ['POST', '/jobs/1/discard', runners, {}],
     ['GET', '/webhooks', everyone],
+    ['GET', '/records?q=x', everyone],
+    ['GET', '/runs/$run/records?outcome=failed', everyone],
+    ['GET', '/syncs/$sync/plans', everyone],
+    ['POST', '/syncs/syn_none/plan', runners, {}],
+    ['GET', '/plans/$plan', everyone],
+    ['GET', '/plans/$plan/items?step=delete', everyone],
+    ['POST', '/plans/pln_none/apply', runners, {}],
+    // What is lost is an admin's to decide.
+    ['POST', '/plans/pln_none/apply', admins, { allowDeletes: 1 }],
+    ['POST', '/plans/pln_none/discard', runners, {}],
+    ['GET', '/syncs/$sync/drift', everyone],
+    ['POST', '/syncs/syn_none/drift', runners, { repair: true }],
+    ['PATCH', '/syncs/syn_none/drift', runners, { schedule: null }],
     ['GET', '/deliveries', everyone],
     ['GET', '/keys', everyone],
     ['POST', '/keys', admins, { name: 'x', scopes: [{ module: 'assets', actions: ['read'], contentTypes: ['a'] }], expiresInDays: 1 }],
@@ -58,9 +71,9 @@ describe.each(['sqlite', 'postgres'] as const)('the console’s door on %s', dia
   const cases = routes.flatMap(([method, path, may, json]) => everyone.map(role => [role, method, path, may.includes(role), json] as const))
 
   it.each(cases)('judges an %s at %s %s: %s', async (role, method, path, may, json) => {
-    const { installationId, syncId, runId } = house.harbour
+    const { installationId, syncId, runId, planId } = house.harbour
     const { status, error } = await house.ask(
-      `/api/console/installations/${installationId}${path.replace('$sync', syncId).replace('$run', runId)}`,
+      `/api/console/installations/${installationId}${path.replace('$sync', syncId).replace('$run', runId).replace('$plan', planId)}`,
       { method, headers: as[role], ...(json === undefined ? {} : { json }) }
     )
     const reached = [200, 400, 404].includes(status)

@@ -42,14 +42,30 @@ describe.each(['sqlite', 'postgres'] as const)('the door of the frames on %s', d
     ['POST', '/runs/$run/cancel', {}],
     ['GET', '/jobs'],
     ['GET', '/webhooks'],
+    ['GET', '/records'],
+    ['GET', '/runs/$run/records'],
+    ['POST', '/syncs/$sync/plan', {}],
+    ['GET', '/syncs/$sync/plans'],
+    ['GET', '/plans/$plan'],
+    ['GET', '/plans/$plan/items'],
+    ['POST', '/plans/$plan/apply', { allowDeletes: 1 }],
+    ['POST', '/plans/$plan/discard', {}],
+    ['GET', '/syncs/$sync/drift'],
+    ['POST', '/syncs/$sync/drift', { repair: true }],
+    ['PATCH', '/syncs/$sync/drift', { schedule: null }],
     ['GET', '/deliveries'],
     ['GET', '/keys'],
     ['POST', '/keys', { name: 'x', scopes: [{ module: 'entries', actions: ['read'] }], expiresInDays: 1 }],
     ['DELETE', '/keys/$key', {}]
   ]
   const filled = (text: string) => {
-    const { syncId, runId, connectionId, keyId } = house.harbour
-    return text.replace('$sync', syncId).replace('$run', runId).replace('$connection', connectionId).replace('$key', keyId)
+    const { syncId, runId, planId, connectionId, keyId } = house.harbour
+    return text
+      .replace('$sync', syncId)
+      .replace('$run', runId)
+      .replace('$plan', planId)
+      .replace('$connection', connectionId)
+      .replace('$key', keyId)
   }
   const askStack = (method: string, path: string, json: object | undefined, headers: Record<string, string>) =>
     house.ask(`/api/extension/stack${filled(path)}`, {

@@ -28,6 +28,8 @@ import { makeToken } from '../support/contentstack.ts'
 import { freshPostgres, freshSqlite } from '../support/databases.ts'
 import { insertInstallation } from '../support/rows.ts'
 import { startSandbox } from '../support/sandbox.ts'
+import { addItems, newPlan } from '../../server/sync/plans.ts'
+import { recordOutcomes } from '../../server/sync/run-log.ts'
 
 export const publicUrl = 'https://quayside.example.com'
 
@@ -55,6 +57,7 @@ export interface Tenant {
   connectionId: string
   syncId: string
   runId: string
+  planId: string
   deliveryId: string
   auditId: string
   keyId: string
@@ -222,6 +225,16 @@ async function openTenant(
       created_at: now
     })
     .execute()
+  const sync = await db.selectFrom('sync').selectAll().where('id', '=', syncId).executeTakeFirstOrThrow()
+  const { id: planId } = await newPlan(db, sync, { kind: 'dry-run', status: 'ready', reason: 'It would delete much.', madeBy: 'Somebody' })
+  const item = {
+    key: `entry-of-${organizationUid}:en-us`,
+    locale: 'en-us',
+    entryUid: `entry-of-${organizationUid}`,
+    step: 'delete' as const
+  }
+  await addItems(db, { id: planId, organization_id: organizationId }, [{ ...item, expectedVersion: 1, sourceHash: '', diff: null }])
+  await recordOutcomes(db, sync, { runId, cause: `run ${runId}` }, [{ ...item, outcome: 'failed', why: 'no' }])
   const [deliveryId] = await recordDeliveries(db, [
     {
       organizationId,
@@ -276,6 +289,7 @@ async function openTenant(
     connectionId,
     syncId,
     runId,
+    planId,
     deliveryId: deliveryId ?? '',
     auditId,
     keyId: row.id,

@@ -14,6 +14,17 @@ const routes: [method: string, path: string, json?: object][] = [
   ['GET', '/runs/$run'],
   ['GET', '/runs/$run/failures'],
   ['POST', '/runs/$run/cancel', {}],
+  ['GET', '/runs/$run/records'],
+  ['POST', '/syncs/$sync/plan', {}],
+  ['GET', '/syncs/$sync/plans'],
+  ['GET', '/plans/$plan'],
+  ['GET', '/plans/$plan/items'],
+  ['POST', '/plans/$plan/apply', {}],
+  ['POST', '/plans/$plan/apply', { allowDeletes: 1 }],
+  ['POST', '/plans/$plan/discard', {}],
+  ['GET', '/syncs/$sync/drift'],
+  ['POST', '/syncs/$sync/drift', { repair: true }],
+  ['PATCH', '/syncs/$sync/drift', { schedule: { cron: '0 3 * * *', timeZone: 'UTC', repair: true } }],
   ['POST', '/connections/$connection/check', {}],
   ['POST', '/connections/$connection/pause', {}],
   ['PATCH', '/connections/$connection', { secrets: { password: 'x' } }],
@@ -40,6 +51,7 @@ const wholeInstallation: [method: string, path: string, json?: object][] = [
   ['GET', '/jobs'],
   ['POST', '/jobs/1/retry', {}],
   ['GET', '/webhooks'],
+  ['GET', '/records'],
   ['GET', '/deliveries'],
   ['GET', '/keys'],
   ['POST', '/keys', { name: 'x', scopes: [{ module: 'entries', actions: ['read'] }], expiresInDays: 1 }],
@@ -64,6 +76,9 @@ describe.each(['sqlite', 'postgres'] as const)('two tenants on %s', dialect => {
       'connection',
       'sync',
       'run',
+      'plan',
+      'run_record',
+      'drift',
       'delivery',
       'access_key',
       'audit_event',
@@ -85,11 +100,12 @@ describe.each(['sqlite', 'postgres'] as const)('two tenants on %s', dialect => {
     return JSON.stringify(rows)
   }
 
-  const filled = (text: string, { installationId, syncId, runId, connectionId, keyId }: Tenant) =>
+  const filled = (text: string, { installationId, syncId, runId, planId, connectionId, keyId }: Tenant) =>
     text
       .replace('$installation', installationId)
       .replace('$sync', syncId)
       .replace('$run', runId)
+      .replace('$plan', planId)
       .replace('$connection', connectionId)
       .replace('$key', keyId)
 
@@ -115,13 +131,14 @@ describe.each(['sqlite', 'postgres'] as const)('two tenants on %s', dialect => {
       installationId: nobody,
       syncId: nobody,
       runId: nobody,
+      planId: nobody,
       connectionId: nobody,
       keyId: nobody
     })
     expect([theirs.status, theirs.error?.code]).toEqual([404, 'not_found'])
-    const { installationId, syncId, runId, connectionId, keyId } = house.shore
+    const { installationId, syncId, runId, planId, connectionId, keyId } = house.shore
     let words = theirs.error?.message ?? ''
-    for (const id of [installationId, syncId, runId, connectionId, keyId]) words = words.replace(id, nobody)
+    for (const id of [installationId, syncId, runId, planId, connectionId, keyId]) words = words.replace(id, nobody)
     expect([nobodys.status, nobodys.error?.message]).toEqual([404, words])
   })
 
@@ -201,7 +218,7 @@ describe.each(['sqlite', 'postgres'] as const)('two tenants on %s', dialect => {
     expect(await everythingOf(house.shore)).toBe(before)
   })
 
-  function idsOf({ installationId, syncId, runId, deliveryId, keyId, auditId, connectionId }: Tenant): string[] {
-    return [installationId, syncId, runId, deliveryId, keyId, auditId, connectionId]
+  function idsOf({ installationId, syncId, runId, planId, deliveryId, keyId, auditId, connectionId }: Tenant): string[] {
+    return [installationId, syncId, runId, planId, deliveryId, keyId, auditId, connectionId]
   }
 })

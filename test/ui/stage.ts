@@ -57,7 +57,11 @@ export const run: Run = {
   error: null,
   createdAt: Date.now() - 60_000,
   startedAt: Date.now() - 59_000,
-  finishedAt: null
+  finishedAt: null,
+  planId: null,
+  perMinute: 250,
+  remaining: 750,
+  secondsLeft: 180
 }
 
 export function session(change: Partial<Session> = {}): Session {

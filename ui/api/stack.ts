@@ -1,6 +1,7 @@
 // The routes of one installation, typed. The same routes stand behind both doors, so the panels that use them do not know
 // whether a stack admin looks from inside the CMS or an operator from the console.
 import * as z from 'zod/mini'
+import * as p from '../../server/http/contract/plans.ts'
 import * as c from '../../server/http/contract/stack.ts'
 import { WebhookHealth } from '../../server/http/contract/webhooks.ts'
 import type { Request } from './http.ts'
@@ -57,6 +58,28 @@ export function createStackApi(request: Request, prefix: string) {
       request({ path: at(`runs/${id(runId)}/failures`), query: { before }, answer: c.listOf(c.FailedRecord), signal }),
 
     webhooks: (signal?: AbortSignal) => request({ path: at('webhooks'), answer: c.listOf(WebhookHealth), signal }),
+
+    records: (
+      { run, q, outcome, before }: { run: string | null; q: string; outcome: string; before: string | null },
+      signal?: AbortSignal
+    ) =>
+      request({
+        path: at(run === null ? 'records' : `runs/${id(run)}/records`),
+        query: { q: q || null, outcome: outcome || null, before },
+        answer: c.listOf(p.RunRecord),
+        signal
+      }),
+    plans: (syncId: string, signal?: AbortSignal) => request({ path: at(`syncs/${id(syncId)}/plans`), answer: c.listOf(p.Plan), signal }),
+    makePlan: (syncId: string) => request({ method: 'POST', path: at(`syncs/${id(syncId)}/plan`), answer: p.Plan }),
+    plan: (planId: string, signal?: AbortSignal) => request({ path: at(`plans/${id(planId)}`), answer: p.Plan, signal }),
+    planItems: (planId: string, { step, after }: { step: string; after: string | null }, signal?: AbortSignal) =>
+      request({ path: at(`plans/${id(planId)}/items`), query: { step: step || null, after }, answer: c.listOf(p.PlanItem), signal }),
+    applyPlan: (planId: string, body: p.ApplyPlan) =>
+      request({ method: 'POST', path: at(`plans/${id(planId)}/apply`), body, answer: c.Run }),
+    discardPlan: (planId: string) => request({ method: 'POST', path: at(`plans/${id(planId)}/discard`), answer: p.Plan }),
+    drifts: (syncId: string, signal?: AbortSignal) => request({ path: at(`syncs/${id(syncId)}/drift`), answer: c.listOf(p.Drift), signal }),
+    startDrift: (syncId: string, body: p.StartDrift) =>
+      request({ method: 'POST', path: at(`syncs/${id(syncId)}/drift`), body, answer: p.Drift }),
 
     keys: (before?: string | null, signal?: AbortSignal) =>
       request({ path: at('keys'), query: { before }, answer: c.listOf(c.AccessKey), signal }),

@@ -1,6 +1,7 @@
 // What state a thing is in: an icon, a word and a colour, always all three. The words for every state of the contract stand
 // here on one page, so that the sidebar, the configuration page and the console say the same.
 import type { EntrySyncState } from '../../server/http/contract/extension.ts'
+import type { Drift, Plan, PlanItem, RunRecord } from '../../server/http/contract/plans.ts'
 import type {
   AccessKey,
   AlertRecipient,
@@ -67,6 +68,47 @@ export const runStates: Record<Run['status'], Look> = {
   failed: bad('Failed'),
   paused,
   cancelled: quiet('Cancelled')
+}
+
+export const recordStates: Record<RunRecord['outcome'], Look> = {
+  created: good('Created'),
+  updated: good('Updated'),
+  deleted: good('Deleted'),
+  failed: bad('Failed'),
+  skipped: quiet('Skipped'),
+  conflict: wait('Conflict', 'failing'),
+  parked: wait('Waits for a person', 'held')
+}
+
+export const planStates: Record<Plan['status'], Look> = {
+  making: moving('Looking'),
+  ready: wait('Ready'),
+  applying: moving('Applying'),
+  applied: good('Applied'),
+  stale: quiet('Stale'),
+  discarded: quiet('Discarded'),
+  failed: bad('Failed')
+}
+
+export const planSteps: Record<PlanItem['step'], Look> = {
+  create: good('Create', 'check'),
+  update: moving('Update', 'behind'),
+  delete: bad('Delete', 'none'),
+  fail: bad('Would fail')
+}
+
+export const itemStates: Record<PlanItem['state'], Look> = {
+  pending: quiet('Not yet', 'behind'),
+  done: good('Done'),
+  skipped: quiet('Skipped'),
+  failed: bad('Failed')
+}
+
+export const driftStates: Record<Drift['status'], Look> = {
+  queued: quiet('Queued', 'behind'),
+  running,
+  done: good('Done'),
+  failed: bad('Failed')
 }
 
 export const tokenStates: Record<Token['status'], Look> = {

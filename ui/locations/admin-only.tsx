@@ -3,6 +3,7 @@
 import type { ReactNode } from 'react'
 import { createMemoryRouter, RouterProvider, useParams, Link } from 'react-router'
 import { Notice } from '../components/basics.tsx'
+import { PlanView } from '../components/stack/plan-view.tsx'
 import { RunView } from '../components/stack/runs.tsx'
 import { StackProvider, type StackView } from '../components/stack/stack-view.tsx'
 import { SyncView } from '../components/stack/sync-view.tsx'
@@ -21,7 +22,7 @@ export function StackHere({ children }: { children: ReactNode }) {
     installation: installation.data,
     can: { custody: session.stackAdmin !== false, configure: admin, run: admin },
     branches: host.branches,
-    links: { run: id => `/runs/${id}`, sync: id => `/syncs/${id}` },
+    links: { run: id => `/runs/${id}`, sync: id => `/syncs/${id}`, plan: id => `/plans/${id}` },
     onToken: () => api.renew().catch(() => {})
   }
   return <StackProvider value={view}>{children}</StackProvider>
@@ -46,7 +47,8 @@ export function pagesIn(home: ReactNode) {
     [
       { path: '/', element: home },
       { path: '/runs/:id', element: <RunPage /> },
-      { path: '/syncs/:id', element: <SyncPage /> }
+      { path: '/syncs/:id', element: <SyncPage /> },
+      { path: '/plans/:id', element: <PlanPage /> }
     ],
     { initialEntries: [{ pathname: '/', search, hash }] }
   )
@@ -76,6 +78,16 @@ function SyncPage() {
     <main className="location">
       <PageHead title="Sync" />
       <SyncView syncId={id} />
+    </main>
+  )
+}
+
+function PlanPage() {
+  const { id = '' } = useParams()
+  return (
+    <main className="location">
+      <PageHead title="Plan" />
+      <PlanView planId={id} />
     </main>
   )
 }

@@ -289,7 +289,14 @@ export const Run = z.object({
   error: Maybe(z.string()),
   createdAt: Time,
   startedAt: Maybe(Time),
-  finishedAt: Maybe(Time)
+  finishedAt: Maybe(Time),
+  /** The plan that it carries out. */
+  planId: Maybe(z.string()),
+  /** Records a minute of late; null while too little is known. */
+  perMinute: Maybe(z.number()),
+  /** Records left to look at, as far as the total is known, and the seconds they will take at this pace. */
+  remaining: Maybe(z.number()),
+  secondsLeft: Maybe(z.number())
 })
 export type Run = z.infer<typeof Run>
 

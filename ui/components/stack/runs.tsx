@@ -10,6 +10,7 @@ import { type Column, Table } from '../list.tsx'
 import { runStates, State } from '../state.tsx'
 import { duration, Time, useNow } from '../time.tsx'
 import { addSample, rateOf, rates, runningRun, type Sample, settled, timeLeft } from './progress.ts'
+import { RecordsSection } from './records.tsx'
 import { useRefresh, useRun, useRuns, useStack } from './stack-view.tsx'
 
 const causes: Record<Run['cause'], string> = { initial: 'Initial', schedule: 'Schedule', person: 'Person', reconcile: 'Reconcile' }
@@ -86,16 +87,19 @@ export function RunView({ runId }: { runId: string }) {
       <RunProgress run={run.data} seenAt={run.dataUpdatedAt} />
       {run.error ? <Problem error={run.error} /> : null}
       <Failures run={run.data} />
+      <RecordsSection run={run.data.id} changed={settled(run.data)} />
     </>
   )
 }
 
 function RunProgress({ run, seenAt }: { run: Run; seenAt: number }) {
+  const { links } = useStack()
   const [samples, setSamples] = useState<Sample[]>([])
   const done = settled(run)
   const live = runningRun(run)
   if (run.status === 'running' && seenAt > (samples.at(-1)?.at ?? 0)) setSamples(addSample(samples, { at: seenAt, done }))
-  const rate = live ? rateOf(samples) : null
+  // Until this page has looked for a while, the server's own measure.
+  const rate = live ? (rateOf(samples) ?? (run.perMinute === null ? null : run.perMinute / 60)) : null
   const left = timeLeft(done, run.total, rate)
 
   return (
@@ -131,6 +135,14 @@ function RunProgress({ run, seenAt }: { run: Run; seenAt: number }) {
             {causes[run.cause]}
             {run.causedBy ? `, ${run.causedBy}` : ''}
           </dd>
+          {run.planId ? (
+            <>
+              <dt>Carries out</dt>
+              <dd>
+                <Link to={links.plan(run.planId)}>a plan</Link>
+              </dd>
+            </>
+          ) : null}
           <dt>Began</dt>
           <dd>
             <Time at={run.startedAt} none="not yet" />

@@ -15,7 +15,7 @@ export interface StackView {
   can: { custody: boolean; configure: boolean; run: boolean }
   /** Branch uids to suggest; the first is the current one. */
   branches: string[]
-  links: { run: (id: string) => string; sync: (id: string) => string }
+  links: Record<'run' | 'sync' | 'plan', (id: string) => string>
   /** Who this person is, asked again: after a token came into custody, or went. */
   onToken?: () => Promise<unknown>
 }
@@ -135,6 +135,15 @@ export function useRun(runId: string) {
     queryKey: [id, 'run', runId],
     queryFn: ({ signal }) => api.run(runId, signal),
     refetchInterval: query => (query.state.data && !runningRun(query.state.data) ? false : 1000)
+  })
+}
+
+export function usePlan(planId: string) {
+  const { id, api } = useStack()
+  return useQuery({
+    queryKey: [id, 'plan', planId],
+    queryFn: ({ signal }) => api.plan(planId, signal),
+    refetchInterval: ({ state }) => (state.data?.status === 'making' || state.data?.status === 'applying' ? 1000 : 10_000)
   })
 }
 

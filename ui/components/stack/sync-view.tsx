@@ -2,6 +2,7 @@
 import { count, Id, Problem, Waiting } from '../basics.tsx'
 import { State, syncStates } from '../state.tsx'
 import { Time } from '../time.tsx'
+import { DriftSection, PlansSection } from './care-section.tsx'
 import { RunsSection } from './runs.tsx'
 import { useSync } from './stack-view.tsx'
 import { SyncMapping } from './sync-mapping.tsx'
@@ -68,6 +69,8 @@ export function SyncView({ syncId }: { syncId: string }) {
         </div>
       </section>
       <RunsSection sync={sync.id} />
+      <PlansSection sync={sync} />
+      <DriftSection sync={sync} />
     </>
   )
 }

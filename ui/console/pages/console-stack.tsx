@@ -38,7 +38,8 @@ export function ConsoleStack({ title, children }: { title: string; children: (in
         branches: ['main'],
         links: {
           run: id => `${base}/runs/${id}`,
-          sync: id => `${base}/syncs/${id}`
+          sync: id => `${base}/syncs/${id}`,
+          plan: id => `${base}/plans/${id}`
         }
       }}
     >

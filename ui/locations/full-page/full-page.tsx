@@ -1,4 +1,5 @@
 // The app's own page in the CMS: the syncs of this stack and their latest runs.
+import { RecordsSection } from '../../components/stack/records.tsx'
 import { RunsSection } from '../../components/stack/runs.tsx'
 import { SyncsSection } from '../../components/stack/syncs-section.tsx'
 import { useHost } from '../../host/host-provider.tsx'
@@ -24,6 +25,7 @@ function Home() {
         <>
           <SyncsSection />
           <RunsSection />
+          <RecordsSection title="Search records" />
         </>
       ) : session.stackAdmin === false ? (
         <NotAdmin stackName={session.installation.stackName} />

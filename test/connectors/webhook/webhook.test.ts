@@ -101,8 +101,9 @@ it.each([
   expect(() => new Webhook(secretOf('x')).verify(sent?.body ?? '', headers[0] ?? {})).toThrow(/signature/)
 })
 
-const inAMinute = new Date(Date.now() + 60_000).toUTCString()
-it.each<[string, number, Record<string, string>, object]>([
+/** A date that is told as it is answered. */
+const inAMinute = () => new Date(Date.now() + 60_000).toUTCString()
+it.each<[string, number, Record<string, string | (() => string)>, object]>([
   ['429 with seconds', 429, { 'retry-after': '12' }, { code: 'rate_limited', retryAfterSeconds: 12 }],
   ['429 with a date', 429, { 'retry-after': inAMinute }, { code: 'rate_limited', retryAfterSeconds: expect.closeTo(60, -1) }],
   ['429 with a date that is over', 429, { 'retry-after': 'Thu, 01 Jan 1970 00:00:00 GMT' }, { code: 'rate_limited', retryAfterSeconds: 0 }],
@@ -114,7 +115,10 @@ it.each<[string, number, Record<string, string>, object]>([
   ['410', 410, {}, { code: 'forbidden', pauses: true }]
 ])('takes %s as the endpoint’s own trouble, when nothing came through', async (_, status, headers, trouble) => {
   const endpoint = await open()
-  endpoint.answer = (_request, response) => Boolean(response.writeHead(status, headers).end('no'))
+  endpoint.answer = (_request, response) => {
+    const told = Object.entries(headers).map(([name, value]) => [name, typeof value === 'string' ? value : value()] as const)
+    return Boolean(response.writeHead(status, Object.fromEntries(told)).end('no'))
+  }
   await expect(push(endpoint, [change('a', 1), change('b', 1)])).rejects.toMatchObject(trouble)
 })
 

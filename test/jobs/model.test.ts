@@ -58,6 +58,11 @@ interface Modelled {
   overtaken: number
 }
 
+/** Every act is compared, not only what stands at the end. */
+function agree(found: unknown, modelled: unknown): void {
+  expect(found).toEqual(modelled)
+}
+
 const endings: Record<'done' | 'fail' | 'snooze' | 'give back' | 'dead' | 'cancel', Ending> = {
   done: { state: 'done' },
   fail: { state: 'ready', backIn: 1_000, error: 'no', attemptCounts: true },
@@ -99,7 +104,7 @@ forEachDatabase(open => {
               group: `g${one.group}`,
               uniqueKey
             })
-            expect(id === null).toBe(waits)
+            agree(id === null, waits)
             if (id !== null) model.push({ ...one, id, state: 'ready', attempt: 0, claims: 0, overtaken: 0 })
             else {
               const waiting = model.find(job => job.unique && job.key === one.key && job.state === 'ready' && job.claims === 0)!
@@ -118,9 +123,9 @@ forEachDatabase(open => {
               busyHere: {},
               until: Date.now() + 86_400_000
             })
-            expect(claimed).toHaveLength(Math.min(one.limit, may.length))
+            agree(claimed.length, Math.min(one.limit, may.length))
             for (const job of claimed) {
-              expect(may).toContain(of(job))
+              agree(may.includes(of(job)), true)
               const known = of(job)
               Object.assign(known, { state: 'running', attempt: known.attempt + 1, claims: known.claims + 1 })
               running.push(job)
@@ -128,7 +133,7 @@ forEachDatabase(open => {
           } else if (one.act === 'settle') {
             const job = take(running, one.which)
             if (!job) continue
-            expect(await settleJobs(db, [{ job, ending: endings[one.how] }])).toEqual([])
+            agree(await settleJobs(db, [{ job, ending: endings[one.how] }]), [])
             const known = of(job)
             if (one.how === 'snooze' || one.how === 'give back') known.attempt -= 1
             known.state = ({ done: 'done', dead: 'dead', cancel: 'cancelled' } as Record<string, Modelled['state']>)[one.how] ?? 'ready'
@@ -136,17 +141,17 @@ forEachDatabase(open => {
             const job = take(running, one.which)
             if (!job) continue
             await db.updateTable('job').set({ lease_until: 1 }).where('id', '=', job.id).execute()
-            expect(await recoverJobs(db)).toBe(1)
+            agree(await recoverJobs(db), 1)
             of(job).state = 'ready'
             lost.push(job)
           } else if (one.act === 'late word') {
             const job = take(lost, one.which)
             if (!job) continue
-            expect(await settleJobs(db, [{ job, ending: endings.done }])).toEqual([job.id])
+            agree(await settleJobs(db, [{ job, ending: endings.done }]), [job.id])
             of(job).overtaken += 1
           } else if (one.act === 'cancel') {
             const ready = model.filter(job => job.key === one.key && job.state === 'ready')
-            expect(await cancelJobs(db, { key: `key ${one.key}` })).toBe(ready.length)
+            agree(await cancelJobs(db, { key: `key ${one.key}` }), ready.length)
             for (const job of ready) job.state = 'cancelled'
           } else if (one.act === 'hold') {
             await hold(db, `g${one.group}`, 'stop')

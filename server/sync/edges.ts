@@ -80,6 +80,11 @@ export interface Child {
   entryUid: string
 }
 
+export async function embedsAnything(trx: Db, { installationId, branch }: Omit<Child, 'entryUid'>): Promise<boolean> {
+  const edge = trx.selectFrom('embedding').select('child_uid').where('installation_id', '=', installationId).where('branch', '=', branch)
+  return (await edge.limit(1).executeTakeFirst()) !== undefined
+}
+
 /** How many active syncs have rows that show this entry, at whatever depth. */
 export async function countEmbedding(trx: Db, child: Child): Promise<number> {
   const rows = await trx

@@ -4,7 +4,8 @@ import type { Db } from '../database/database.ts'
 import { installationById } from '../installations/installation.ts'
 import type { NewJob } from '../jobs/job.ts'
 import { enqueueMany } from '../jobs/queue.ts'
-import { countEmbedding } from './edges.ts'
+import { assetsUid } from './assets-out.ts'
+import { countEmbedding, embedsAnything } from './edges.ts'
 import { localesOf, type SyncRow } from './sync.ts'
 
 export const recordJobKind = 'sync.record'
@@ -63,6 +64,10 @@ export async function syncJobsForRecords(trx: Db, records: readonly ChangedRecor
     (id: string) => id,
     async id => (await installationById(trx, id)).master_locale
   )
+  const anything = remembered(
+    (record: ChangedRecord) => `${record.installationId} ${record.branch}`,
+    record => embedsAnything(trx, record)
+  )
   const jobs: NewJob[] = []
   const woken: number[] = []
   for (const record of records) {
@@ -72,7 +77,7 @@ export async function syncJobsForRecords(trx: Db, records: readonly ChangedRecor
         ? []
         : await recordJobs(trx, syncs, await masterOf(record.installationId), record, { lane: 'live', cause: record.cause })
     jobs.push(...found.flat())
-    const embedding = await countEmbedding(trx, record)
+    const embedding = (await anything(record)) ? await countEmbedding(trx, record) : 0
     if (embedding > 0) jobs.push(parentsJobOf(record))
     woken.push(found.filter(ofSync => ofSync.length > 0).length + embedding)
   }
@@ -171,6 +176,8 @@ async function recordJobs(
     const locales = new Set(record.locale === null ? [] : [record.locale])
     if (record.locale === null || record.locale === master || master === '') {
       for (const locale of await linkedLocales(trx, sync, record.entryUid)) locales.add(locale)
+      // Assets are the same in every locale, so a new one has a row in each that was chosen.
+      if (sync.content_type === assetsUid) for (const locale of scope) locales.add(locale)
     }
     const wanted = [...locales].filter(locale => scope.length === 0 || scope.includes(locale))
     jobs.push(wanted.map(locale => recordJob(sync, { entryUid: record.entryUid, locale }, how)))

@@ -154,10 +154,15 @@ async function insertConnection(trx: Db, deps: ConnectionDeps, { installation }:
   return false
 }
 
+function assertOptions({ id, options }: Extract<SyncLine, { kind: 'outbound' }>): void {
+  if (options.filter) checkFilter(options.filter)
+  if (options.source === 'published' && !options.environment) throw wrong(id, 'it carries published content, but names no environment')
+}
+
 async function insertSync(trx: Db, { installation }: Import, line: SyncLine): Promise<boolean> {
   await getConnection(trx, { installationId: installation.id, id: line.connectionId })
   assertMapping(line)
-  if (line.kind === 'outbound' && line.options.filter) checkFilter(line.options.filter)
+  if (line.kind === 'outbound') assertOptions(line)
   const row = syncRow(installation, line)
   const same = trx
     .selectFrom('sync')

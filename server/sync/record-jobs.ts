@@ -4,7 +4,8 @@ import type { Db } from '../database/database.ts'
 import { installationById } from '../installations/installation.ts'
 import type { NewJob } from '../jobs/job.ts'
 import { enqueueMany } from '../jobs/queue.ts'
-import { countEmbedding } from './edges.ts'
+import { assetsUid } from './assets-out.ts'
+import { countEmbedding, embedsAnything } from './edges.ts'
 import { localesOf, type SyncRow } from './sync.ts'
 
 export const recordJobKind = 'sync.record'
@@ -193,7 +194,11 @@ async function recordJobs<R extends { entryUid: string; locale: string | null }>
     return syncs.map(sync => {
       const scope = localesOf(sync)
       const locales = new Set(record.locale === null ? [] : [record.locale])
-      if (everywhere(change)) for (const locale of linked(sync, record.entryUid)) locales.add(locale)
+      if (everywhere(change)) {
+        for (const locale of linked(sync, record.entryUid)) locales.add(locale)
+        // Assets are the same in every locale, so a new one has a row in each that was chosen.
+        if (sync.content_type === assetsUid) for (const locale of scope) locales.add(locale)
+      }
       const wanted = [...locales].filter(locale => scope.length === 0 || scope.includes(locale))
       return wanted.map(locale => recordJob(sync, { entryUid: record.entryUid, locale }, how(record)))
     })

@@ -118,6 +118,16 @@ forEachDatabase(open => {
     expect(rows().has(`${uid}:de-de`)).toBe(true)
   })
 
+  it('have a row in each chosen locale, a new one too', async () => {
+    await begin()
+    await create({ locales: ['en-us', 'de-de'], filter: { title: 'Chosen' } })
+    const [uid] = files().map(asset => asset.uid) as [string]
+    await edit(uid, 'Chosen')
+    await hint(uid)
+    await stage.drain()
+    expect([...rows().keys()].toSorted()).toEqual([`${uid}:de-de`, `${uid}:en-us`])
+  })
+
   it('are only carried outwards', async () => {
     await begin()
     await expect(

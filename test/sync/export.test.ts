@@ -78,7 +78,14 @@ forEachDatabase((open, dialect) => {
 
   it('writes lines in the shape that both ends agree on, of all links in bounded pages, and no secret nor its id', async () => {
     await begin()
-    const sync = await stage.createOne({ contentTypes: ['article'] })
+    const sync = await stage.createOne({
+      contentTypes: ['article'],
+      source: 'published',
+      environment: 'production',
+      filter: { title: { $exists: true } },
+      references: { embed: 2 },
+      richText: 'text'
+    })
     await plantLinks(stage.db, sync, 1_203)
     const sealed = await stage.deps.vault.put(
       stage.db,
@@ -95,6 +102,7 @@ forEachDatabase((open, dialect) => {
     const links = await stage.db.selectFrom('link').selectAll().execute()
     expect(lines.filter(({ kind }) => kind === 'link')).toHaveLength(links.length)
     expect(new Set(lines.flatMap(line => (line.kind === 'link' ? [line.externalId] : []))).size).toBe(links.length)
+    expect(lines.find(({ kind }) => kind === 'outbound')).toMatchObject({ options: JSON.parse(sync.options_json) as object })
     expect(lines[0]).toMatchObject({ kind: 'connection', secretNames: ['password'] })
     expect(JSON.stringify(lines)).not.toMatch(new RegExp(`hunter-2|${sealed}|sec_`))
     for (let after: string | null = null; ; ) {

@@ -62,6 +62,18 @@ forEachDatabase(open => {
       changed('connection', () => ({ settings: { system: 'sqlite', file: 'out.db', attach: '/etc/passwd' } }))
     ],
     [
+      'a filter with an operator of its own',
+      'invalid',
+      /no operator/,
+      changed('outbound', () => ({ options: { table: 'article', source: 'draft', filter: { $where: '1' } } }))
+    ],
+    [
+      'published content of no environment',
+      'invalid',
+      /names no environment/,
+      changed('outbound', () => ({ options: { table: 'article', source: 'published' } }))
+    ],
+    [
       'a file outside the directory',
       'forbidden',
       /outside/,

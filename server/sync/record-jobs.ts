@@ -5,7 +5,7 @@ import { installationById } from '../installations/installation.ts'
 import type { NewJob } from '../jobs/job.ts'
 import { enqueueMany } from '../jobs/queue.ts'
 import { assetsUid } from './assets-out.ts'
-import { countEmbedding, embedsAnything } from './edges.ts'
+import { countEmbedding } from './edges.ts'
 import { localesOf, type SyncRow } from './sync.ts'
 
 export const recordJobKind = 'sync.record'

@@ -23,12 +23,29 @@ import {
   receipt,
   retired,
   stackDoor,
-  token
+  token,
+  webhook
 } from './states.ts'
 
 onStage('around a token', pages => {
   const { open, inFrame, asked } = pages
   const { config, inConsole } = custodyStage(pages)
+
+  describe('webhooks', () => {
+    it('say for each branch whether changes are heard, what never arrived, and whether a silence has been caught up', async () => {
+      const hour = 3_600_000
+      const silent = { ...webhook, branch: 'spring', disabledAt: Date.now() - 3 * hour, enabledAt: Date.now() - 2 * hour, gap: 'filling' }
+      const missing = { ...webhook, branch: 'autumn', missed: 3, missedAt: Date.now() - hour, lastDeliveryAt: null }
+      const dead = { ...webhook, branch: 'winter', disabledAt: Date.now() - hour }
+      const page = await inConsole(installed(token), kept(token), { '/webhooks': list(webhook, silent, missing, dead) })
+      const table = page.getByRole('group', { name: 'Webhooks', exact: true })
+      await table.getByRole('row', { name: /^Enabled main .* None None$/ }).waitFor()
+      await table.getByRole('row', { name: /^Catching up spring .*the gap is being filled$/ }).waitFor()
+      await table.getByRole('row', { name: /^Enabled autumn None yet 3 deliveries/ }).waitFor()
+      await table.getByRole('row', { name: /^Disabled winter .*not over yet$/ }).waitFor()
+      expect(await seriousFindings(page.mainFrame())).toEqual([])
+    })
+  })
 
   describe('alerts', () => {
     it('says why somebody should be told, and sends what was typed', async () => {

@@ -139,7 +139,7 @@ async function take(here: Play, step: Step): Promise<void> {
     case 'replace-token':
       // Under bad weather a person tries again later: the end of the seed does.
       await replaceToken(here).catch((error: unknown) => {
-        if (!isAppError(error, 'upstream') && !isAppError(error, 'rate_limited') && !isAppError(error, 'invalid')) throw error
+        if (!isAppError(error) || !['upstream', 'rate_limited', 'invalid', 'unauthorized'].includes(error.code)) throw error
       })
       return
     case 'fault':

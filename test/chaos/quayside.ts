@@ -38,7 +38,7 @@ interface Life {
 }
 
 /** Real seconds until a drain that does not end is a finding. */
-const patienceSeconds = 60
+const patienceSeconds = 90
 
 export async function openQuayside(config: Omit<Config, 'publicUrl' | 'port'>, secrets: Secrets, log: Log): Promise<Quayside> {
   const port = await freePort()

@@ -9,6 +9,6 @@ it.concurrent.each(seeds)(
   'seed $seed ends with both sides equal (again: npm run chaos -- --replay $seed)',
   { timeout: 120_000 },
   async ({ seed }) => {
-    expect(await play(scenarioOf(seed), { postgresUrl: inject('postgresUrl') })).toEqual([])
+    expect(await play(scenarioOf(seed), { postgresUrl: inject('postgresUrl'), postgresTemplate: inject('postgresTemplate') })).toEqual([])
   }
 )

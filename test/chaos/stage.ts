@@ -24,6 +24,8 @@ import { openPostgresTables, openSqliteTables, sourceTable, type Tables } from '
 export interface Ground {
   /** Of the PostgreSQL server's maintenance database. */
   postgresUrl: string
+  /** A migrated database to copy for Quayside's own; left out: it migrates an empty one. */
+  postgresTemplate?: string
   /** Where the server's log goes; left out: nowhere. */
   logTo?: (line: string) => void
 }
@@ -61,7 +63,7 @@ export async function openStage(scenario: Scenario, ground: Ground, plant: (stac
 
 async function raise(
   { seed, dialect, locales, sortedPaging }: Scenario,
-  { postgresUrl, logTo }: Ground,
+  { postgresUrl, postgresTemplate = 'template0', logTo }: Ground,
   plant: (stack: Stack) => void,
   cleanups: (() => Promise<unknown>)[],
   close: () => Promise<void>
@@ -78,14 +80,15 @@ async function raise(
     world: ({ stacks }) => plant(stacks[blogApiKey]!)
   })
   cleanups.push(() => sandbox.close())
-  const fresh = async (what: string): Promise<string> => {
+  const fresh = async (what: string, template: string): Promise<string> => {
     const name = `chaos_${process.pid}_${seed}_${what}_${Math.random().toString(36).slice(2, 8)}`
-    await administer(postgresUrl, `create database ${name} template template0`)
+    await administer(postgresUrl, `create database ${name} template ${template}`)
     cleanups.push(() => administer(postgresUrl, `drop database if exists ${name} with (force)`))
     return databaseUrl(postgresUrl, name)
   }
-  const ownUrl = dialect === 'sqlite' ? `sqlite:${join(folder, 'quayside.db')}` : await fresh('own')
-  const tables = dialect === 'sqlite' ? await openSqliteTables(filesDirectory) : await openPostgresTables(await fresh('outside'))
+  const ownUrl = dialect === 'sqlite' ? `sqlite:${join(folder, 'quayside.db')}` : await fresh('own', postgresTemplate)
+  const tables =
+    dialect === 'sqlite' ? await openSqliteTables(filesDirectory) : await openPostgresTables(await fresh('outside', 'template0'))
   cleanups.push(() => tables.close())
   const quayside = await openQuayside(
     {

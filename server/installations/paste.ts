@@ -61,24 +61,21 @@ export async function pasteToken(db: Db, deps: PasteDeps, input: PasteInput): Pr
     throw new AppError('forbidden', 'Only Owner and Admin of this stack may connect it', { remedy: 'Ask one of them.' })
   }
   const fingerprint = deps.vault.fingerprint(secret)
-  const id = await db.transaction().execute(async trx => {
+  const id = await moveTokens(db, deps.vault, actor, async (trx, { came }) => {
     const current = await activeToken(trx, installation.id)
     if (current && current.fingerprint === fingerprint) return current.id
     const owner = { organizationId: installation.organization_id, installationId: installation.id, purpose: 'management_token' }
     const secretId = await deps.vault.put(trx, owner, secret)
-    const token = await moveTokens(trx, deps.vault, actor, async (_trx, { came }) => {
-      const row = await insertToken(trx, installation, {
-        name: `Pasted by ${actor.name}`,
-        origin: 'pasted',
-        status: 'verifying',
-        branches: verified.branches,
-        expiresAt: null,
-        secretId,
-        fingerprint
-      })
-      came(row, 'pasted', { fingerprint })
-      return row
+    const token = await insertToken(trx, installation, {
+      name: `Pasted by ${actor.name}`,
+      origin: 'pasted',
+      status: 'verifying',
+      branches: verified.branches,
+      expiresAt: null,
+      secretId,
+      fingerprint
     })
+    came(token, 'pasted', { fingerprint })
     const former = await switchTo(trx, deps.vault, { installation, token, verified, actor })
     if (former.length > 0) {
       const runAt = Date.now() + drainMilliseconds(deps)

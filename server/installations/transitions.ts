@@ -86,13 +86,29 @@ export interface Steps {
   came(row: TokenRow, why: string, detail?: Record<string, unknown>): void
 }
 
+/** What the outermost moveTokens of a transaction will append when its work is done. */
+const unwritten = new WeakMap<Db, NewAuditEvent[]>()
+
 /**
- * Runs `work` in one transaction (the given one, where it is one) and appends what it did to the audit chain last. Throws what `work`
- * throws, and AppError internal for a step that the table does not have.
+ * Runs `work` in one transaction (the given one, where it is one) and appends what it did to the audit chain last. Inside of another
+ * one's work that is the other's end: the chain's lock, once taken, must not wait for a row whose holder waits for the chain.
+ * Throws what `work` throws, and AppError internal for a step that the table does not have.
  */
 export async function moveTokens<T>(db: Db, vault: Vault, actor: Actor, work: (trx: Db, steps: Steps) => Promise<T>): Promise<T> {
   if (!db.isTransaction) return await db.transaction().execute(async trx => await moveTokens(trx, vault, actor, work))
-  const events: NewAuditEvent[] = []
+  const outer = unwritten.get(db)
+  const events = outer ?? []
+  if (!outer) unwritten.set(db, events)
+  try {
+    const result = await work(db, stepsOf(db, vault, actor, events))
+    if (!outer) for (const event of events) await appendAudit(db, vault, event)
+    return result
+  } finally {
+    if (!outer) unwritten.delete(db)
+  }
+}
+
+function stepsOf(db: Db, vault: Vault, actor: Actor, events: NewAuditEvent[]): Steps {
   const note = (row: TokenRow, to: TokenStatus, detail: Record<string, unknown>) => {
     events.push({
       organizationId: row.organization_id,
@@ -103,7 +119,7 @@ export async function moveTokens<T>(db: Db, vault: Vault, actor: Actor, work: (t
       detail
     })
   }
-  const result = await work(db, {
+  return {
     async move({ row, to, why, changes = {}, detail = {} }) {
       if (!leadsTo[row.status].includes(to)) throw new AppError('internal', `A token that is ${row.status} cannot become ${to}`)
       const dropped = withoutSecret.includes(to)
@@ -119,7 +135,5 @@ export async function moveTokens<T>(db: Db, vault: Vault, actor: Actor, work: (t
       return true
     },
     came: (row, why, detail = {}) => note(row, row.status, { from: null, to: row.status, why, ...detail })
-  })
-  for (const event of events) await appendAudit(db, vault, event)
-  return result
+  }
 }

@@ -1,7 +1,10 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { sql } from 'kysely'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Sandbox } from '../../sandbox/sandbox.ts'
 import { blogApiKey, shopApiKey } from '../../sandbox/world/built-in.ts'
 import { ada, edda, otto, sven } from '../../sandbox/world/people.ts'
+import { appendAudit, verifyAudit } from '../../server/audit/audit.ts'
+import { dialectOf } from '../../server/database/database.ts'
 import { stackFor } from '../../server/installations/credentials.ts'
 import { custodyOf } from '../../server/installations/custody.ts'
 import { checkToken } from '../../server/installations/watch.ts'
@@ -55,6 +58,38 @@ forEachDatabase(open => {
       const stack = await stackFor(here.db, here.deps, here.installation.id, { lane: 'live', actor: { kind: 'system', id: 'test' } })
       expect(await stack.locales()).toHaveLength(3)
       expect(JSON.stringify([await custody(), await here.db.selectFrom('secret').selectAll().execute()])).not.toContain(secret)
+    })
+
+    it('never waits for a token whose holder waits for the audit chain', async () => {
+      await paste((await makeToken(sandbox)).secret)
+      const current = (await custody()).current!.id
+      const { secret } = await makeToken(sandbox)
+      const died = Promise.withResolvers<void>()
+      const locked = Promise.withResolvers<void>()
+      const dying = here.db.transaction().execute(async trx => {
+        await trx.updateTable('management_token').set({ updated_at: Date.now() }).where('id', '=', current).execute()
+        locked.resolve()
+        await died.promise
+        const { organization_id: organizationId } = here.installation
+        const object = { kind: 'management_token', id: current, name: 'Dying' }
+        await appendAudit(trx, here.deps.vault, { organizationId, actor: adaAsActor, action: 'token.die', object })
+      })
+      await locked.promise
+      const pasted = paste(secret)
+      if (dialectOf(here.db) === 'postgres') {
+        const waiting = sql<{
+          count: number
+        }>`select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
+        const blocked = async () => {
+          if ((await waiting.execute(here.db)).rows[0]?.count !== 1) throw new Error('the paste does not wait for the token')
+        }
+        await vi.waitFor(blocked, { interval: 10, timeout: 10_000 })
+      }
+      died.resolve()
+      await dying
+      expect(await pasted).toMatchObject({ status: 'active', origin: 'pasted' })
+      const { ok } = await verifyAudit(here.db, here.deps.vault, here.installation.organization_id)
+      expect(ok).toBe(true)
     })
 
     it('proves by itself that its bearer is Owner or Admin, where that is asked', async () => {

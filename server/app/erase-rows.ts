@@ -10,6 +10,7 @@ import type { AdminPrincipal } from '../identity/principal.ts'
 export const tenantTables = [
   'schedule',
   'intent',
+  'pending_reference',
   'link',
   'write_ledger',
   'run',
@@ -154,7 +155,7 @@ function idsIn(text: string): string[] {
   return text.match(/[a-z]{3}_[0-9a-z]{26}/g) ?? []
 }
 
-const withId = tenantTables.filter(table => !['intent', 'link', 'budget', 'reveal_count', 'write_ledger', 'installation'].includes(table))
+const withId = tenantTables.filter(table => !['intent', 'pending_reference', 'link', 'budget', 'reveal_count', 'write_ledger', 'installation'].includes(table))
 
 async function ownIds(db: Db, { organizationId, installationIds }: Tenant, ids: readonly string[]): Promise<Set<string>> {
   const own = new Set([organizationId, ...installationIds])

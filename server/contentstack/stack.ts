@@ -124,6 +124,12 @@ export interface Publishing {
   version: number
 }
 
+export interface PublishTarget {
+  /** By name. */
+  environments: string[]
+  locale: string
+}
+
 export interface StackClient {
   /** The same stack with other defaults for lane, signal or branch. */
   with(options: CallOptions): StackClient
@@ -150,6 +156,8 @@ export interface StackClient {
   /** Environments by name. A notice proves nothing: look at publish_details. */
   publishEntry(contentType: string, uid: string, publishing: Publishing): Promise<void>
   unpublishEntry(contentType: string, uid: string, publishing: Publishing): Promise<void>
+  /** At most ten entries of one locale in one request, https://www.contentstack.com/docs/developers/apis/content-management-api#publish-entries-and-assets-in-bulk. */
+  publishEntries(contentType: string, entries: readonly { uid: string; version: number }[], to: PublishTarget): Promise<void>
   assetsPage(query?: { skip?: number; limit?: number; query?: object }): Promise<Asset[]>
   asset(uid: string): Promise<Asset | null>
   locales(): Promise<Locale[]>
@@ -242,6 +250,14 @@ export function createStack(cma: Cma, defaults: CallOptions = {}): StackClient {
         json: publishBody(publishing),
         repeat: 'always'
       })
+    },
+    async publishEntries(contentType, published, { environments, locale }) {
+      const json = {
+        entries: published.map(entry => ({ ...entry, content_type: contentType, locale })),
+        locales: [locale],
+        environments
+      }
+      await call({ method: 'POST', path: '/bulk/publish', json, repeat: 'always' })
     },
     async assetsPage(query = {}) {
       const { query: filter, ...page } = query

@@ -1,5 +1,7 @@
 // The data model, second page: what a sync keeps, from the webhook received to the link written. Conventions: schema.ts.
 
+import type { Generated } from 'kysely'
+
 /** One webhook received. Unique dedupe_key. The body is kept exactly as the signature covered it. */
 export interface DeliveryTable {
   id: string
@@ -53,7 +55,7 @@ export interface SyncTable {
   locales_json: string
   /** [{ from, to, type, required?, default? }] in the direction of travel. */
   mapping_json: string
-  /** Outbound: { table, references, richText, source: 'draft'|'published', environment? }. Inbound: { table, externalIdField, cursorColumn?, publish? }. */
+  /** Outbound: { table, references, richText, source: 'draft'|'published', environment? }. Inbound: InboundOptions of sync/sync.ts. */
   options_json: string
   state: 'active' | 'paused'
   paused_reason: string | null
@@ -115,6 +117,10 @@ export interface LinkTable {
   /** What caused the last write: 'run run_…', 'webhook dlv_…', 'person Ada …'. */
   cause: string
   last_run_id: string | null
+  /** Inbound: the version that publish_details last showed; 0 = none. */
+  published_version: Generated<number>
+  /** The version that is still to be published; null = nothing is. */
+  publish_due: Generated<number | null>
   /** While claim_until lies ahead, whoever holds claim_token alone may write this record (engine.md §5). */
   claim_token: string | null
   claim_until: number | null
@@ -136,5 +142,20 @@ export interface IntentTable {
   entry_uid: string | null
   hash: string
   expected_version: number | null
+  created_at: number
+}
+
+/** A field of a record written without its references, because records that they name have no entry yet (sync/references.ts). */
+export interface PendingReferenceTable {
+  link_set_id: string
+  branch: string
+  locale: string
+  external_id: string
+  field: string
+  organization_id: string
+  installation_id: string
+  sync_id: string
+  /** All the external ids of the field, in order. */
+  ids_json: string
   created_at: number
 }

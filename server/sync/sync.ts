@@ -33,6 +33,12 @@ export interface InboundOptions {
   /** The entry's field that holds it. */
   externalIdField: string
   cursorColumn?: string
+  /** What becomes of the entry of a record that its source has no more. Absent: keep. */
+  onDisappearance?: 'keep' | 'unpublish' | 'delete'
+  /** Environments, by name, in which each written version is published. Absent: entries stay drafts. */
+  publish?: { environments: string[] }
+  /** What the columns of reference fields hold. Absent: uids of entries. */
+  references?: 'uid' | 'externalId'
 }
 
 export const mappingOf = (sync: SyncRow): Mapping[] => JSON.parse(sync.mapping_json) as Mapping[]

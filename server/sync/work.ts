@@ -68,10 +68,10 @@ export function syncJobs(deps: SyncJobDeps): JobKind[] {
       lane: 'backfill' as const,
       maxAttempts: 5,
       timeoutSeconds: 30,
-      async run({ syncId }: { syncId: string }): Promise<JobResult> {
+      async run({ syncId, cause, causedBy }: { syncId: string; cause?: 'reconcile'; causedBy?: string }): Promise<JobResult> {
         const sync = await findSync(db, syncId)
         if (!sync || sync.state === 'paused') return { cancel: 'the sync is paused or gone' }
-        await db.transaction().execute(trx => startRun(trx, { sync, cause: 'schedule', causedBy: 'schedule' }))
+        await db.transaction().execute(trx => startRun(trx, { sync, cause: cause ?? 'schedule', causedBy: causedBy ?? 'schedule' }))
       }
     }
   ]

@@ -4,5 +4,6 @@ import { firstTables } from './0001-first-tables.ts'
 import { custodyLife } from './0002-custody-life.ts'
 import { ringKeys } from './0003-ring-keys.ts'
 import { erasures } from './0004-erasures.ts'
+import { inboundLife } from './0006-inbound-life.ts'
 
-export const migrations: Migration[] = [firstTables, custodyLife, ringKeys, erasures]
+export const migrations: Migration[] = [firstTables, custodyLife, ringKeys, erasures, inboundLife]

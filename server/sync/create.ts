@@ -9,6 +9,7 @@ import { AppError } from '../errors.ts'
 import type { Installation } from '../installations/installation.ts'
 import { schedule } from '../jobs/scheduler.ts'
 import { getConnection, type OpenConnection, openConnection } from './connections.ts'
+import { checkInboundOptions, type InboundInput } from './inbound-options.ts'
 import {
   checkInbound,
   checkOutbound,
@@ -34,6 +35,7 @@ export interface SyncInput {
   locales?: string[] | undefined
   mapping?: MappingInput[] | undefined
   externalIdField?: string | undefined
+  inbound?: InboundInput | undefined
   schedule?: { cron: string; timeZone: string } | undefined
 }
 
@@ -53,6 +55,8 @@ export async function createSyncs(
   const { installation, actor, sync } = input
   const signal = AbortSignal.timeout(checkSeconds * 1000)
   const branch = sync.branch ?? 'main'
+  if (sync.direction === 'outbound' && sync.inbound)
+    throw new AppError('invalid', 'An outbound sync takes no inbound options.', { fields: { inbound: ['not for an outbound sync'] } })
   const connection = openConnection(db, deps, await getConnection(db, { installationId: installation.id, id: sync.connectionId }))
   const client = await deps.stackFor(installation.id, { lane: 'people', actor: { kind: 'sync', id: 'new' }, signal })
   const stack = client.with({ branch })
@@ -61,7 +65,7 @@ export async function createSyncs(
   const drafts =
     sync.direction === 'outbound'
       ? contentTypes.map(contentType => draftOutbound(sync, contentType, connection))
-      : [await draftInbound(sync, contentTypes, connection, signal)]
+      : [await draftInbound(sync, contentTypes, connection, stack, signal)]
   if (sync.direction === 'outbound') await prepareAll(db, connection, drafts, signal)
   return await db.transaction().execute(async trx => {
     await refuseTaken(trx, connection, sync.direction, branch, drafts)
@@ -147,7 +151,13 @@ function draftOutbound(sync: SyncInput, contentType: ContentType, connection: Op
   return { name: `${contentType.title} -> ${connection.row.name}`, content_type: contentType.uid, mapping, options }
 }
 
-async function draftInbound(sync: SyncInput, contentTypes: ContentType[], connection: OpenConnection, signal: AbortSignal): Promise<Draft> {
+async function draftInbound(
+  sync: SyncInput,
+  contentTypes: ContentType[],
+  connection: OpenConnection,
+  stack: StackClient,
+  signal: AbortSignal
+): Promise<Draft> {
   const [contentType] = contentTypes
   if (!contentType || contentTypes.length > 1)
     throw new AppError('invalid', 'An inbound sync brings records into one content type.', { fields: { contentTypes: ['name one'] } })
@@ -166,7 +176,8 @@ async function draftInbound(sync: SyncInput, contentTypes: ContentType[], connec
     ? given
     : [{ from: key, to: sync.externalIdField, required: true }, ...given]
   const mapping = checkInbound(contentType, columns, rows)
-  const options: InboundOptions = { table: sync.target, key, externalIdField: sync.externalIdField }
+  const more = await checkInboundOptions(stack, sync.inbound ?? {})
+  const options: InboundOptions = { table: sync.target, key, externalIdField: sync.externalIdField, ...more }
   return { name: `${connection.row.name} -> ${contentType.title}`, content_type: contentType.uid, mapping, options }
 }
 

@@ -7,6 +7,7 @@ import { AppError } from '../errors.ts'
 import type { SecretState, Vault } from '../vault/vault.ts'
 import { systemOf } from './connections.ts'
 import { getRun, type RunRow } from './runs.ts'
+import { chosenOptions, type InboundInput } from './inbound-options.ts'
 import { inboundOptions, localesOf, mappingOf, type SyncRow } from './sync.ts'
 
 export interface ListAsked {
@@ -36,6 +37,8 @@ export interface SyncView {
   locales: string[]
   mapping: { from: string; to: string; required?: boolean | undefined }[]
   externalIdField: string | null
+  /** null: outbound. */
+  inbound: InboundInput | null
   schedule: { cron: string; timeZone: string; nextAt: number } | null
   state: 'active' | 'running' | 'paused' | 'failing' | 'held'
   pausedReason: string | null
@@ -166,6 +169,7 @@ export async function syncViews(db: Db, syncs: readonly SyncRow[]): Promise<Sync
       locales: localesOf(sync),
       mapping: mappingOf(sync).map(({ from, to, required }) => ({ from, to, ...(required ? { required } : {}) })),
       externalIdField: sync.direction === 'inbound' ? inboundOptions(sync).externalIdField : null,
+      inbound: sync.direction === 'inbound' ? chosenOptions(inboundOptions(sync)) : null,
       schedule: timed ? { cron: timed.cron, timeZone: timed.time_zone, nextAt: timed.next_at } : null,
       state: stateOf(sync, run, records.failed, holds.has(sync.installation_id)),
       pausedReason: sync.paused_reason,

@@ -140,6 +140,7 @@ export const sync: Sync = {
   locales: [],
   mapping: [],
   externalIdField: null,
+  inbound: null,
   schedule: null,
   state: 'active',
   pausedReason: null,

@@ -159,6 +159,17 @@ export const MappingRow = z.strictObject({
 })
 export type MappingRow = z.infer<typeof MappingRow>
 
+/** What an inbound sync does beside writing entries. */
+export const InboundOptions = z.strictObject({
+  /** Of the entry of a record that the source has no more: left, unpublished everywhere, or deleted. Absent: keep. */
+  onDisappearance: z.optional(z.enum(['keep', 'unpublish', 'delete'])),
+  /** Names of environments in which every written version is published. Absent: entries stay drafts. */
+  publish: z.optional(z.strictObject({ environments: z.array(z.string().check(z.minLength(1), z.maxLength(200))).check(z.minLength(1), z.maxLength(10)) })),
+  /** What columns of reference fields hold: uids of entries (when absent), or the external ids of records of other inbound syncs. */
+  references: z.optional(z.enum(['uid', 'externalId']))
+})
+export type InboundOptions = z.infer<typeof InboundOptions>
+
 export const Sync = z.object({
   id: z.string(),
   installationId: z.string(),
@@ -173,6 +184,8 @@ export const Sync = z.object({
   locales: z.array(z.string()),
   mapping: z.array(MappingRow),
   externalIdField: Maybe(z.string()),
+  /** null: outbound. */
+  inbound: Maybe(InboundOptions),
   schedule: Maybe(z.object({ cron: z.string(), timeZone: z.string(), nextAt: Time })),
   /** running: a run is under way. failing: active, but its last run or some records failed. held: its installation's jobs are on hold. */
   state: z.enum(['active', 'running', 'paused', 'failing', 'held']),
@@ -198,6 +211,7 @@ export const NewSync = z.strictObject({
   mapping: z.optional(z.array(MappingRow)),
   /** Inbound only: the unique field that holds the record's key. */
   externalIdField: z.optional(z.string()),
+  inbound: z.optional(InboundOptions),
   schedule: z.optional(z.strictObject({ cron: z.string(), timeZone: z.string() }))
 })
 export type NewSync = z.infer<typeof NewSync>

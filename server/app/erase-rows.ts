@@ -11,6 +11,7 @@ export const tenantTables = [
   'schedule',
   'intent',
   'pending_reference',
+  'asset_copy',
   'link',
   'write_ledger',
   'run',
@@ -155,7 +156,7 @@ function idsIn(text: string): string[] {
   return text.match(/[a-z]{3}_[0-9a-z]{26}/g) ?? []
 }
 
-const withId = tenantTables.filter(table => !['intent', 'pending_reference', 'link', 'budget', 'reveal_count', 'write_ledger', 'installation'].includes(table))
+const withId = tenantTables.filter(table => !['intent', 'pending_reference', 'asset_copy', 'link', 'budget', 'reveal_count', 'write_ledger', 'installation'].includes(table))
 
 async function ownIds(db: Db, { organizationId, installationIds }: Tenant, ids: readonly string[]): Promise<Set<string>> {
   const own = new Set([organizationId, ...installationIds])

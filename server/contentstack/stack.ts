@@ -124,6 +124,13 @@ export interface Publishing {
   version: number
 }
 
+export interface NewAsset {
+  bytes: Uint8Array<ArrayBuffer>
+  filename: string
+  contentType: string
+  tags: string[]
+}
+
 export interface PublishTarget {
   /** By name. */
   environments: string[]
@@ -160,6 +167,8 @@ export interface StackClient {
   publishEntries(contentType: string, entries: readonly { uid: string; version: number }[], to: PublishTarget): Promise<void>
   assetsPage(query?: { skip?: number; limit?: number; query?: object }): Promise<Asset[]>
   asset(uid: string): Promise<Asset | null>
+  /** At most 100 MB. Not repeated when its outcome is unknown: look for it by a tag. */
+  createAsset(file: NewAsset): Promise<Asset>
   locales(): Promise<Locale[]>
   environments(): Promise<Environment[]>
   /** Empty for stacks without branches. */
@@ -265,6 +274,13 @@ export function createStack(cma: Cma, defaults: CallOptions = {}): StackClient {
     },
     async asset(uid) {
       return (await missingAsNull(get<{ asset: Asset }>(`/assets/${part(uid)}`)))?.asset ?? null
+    },
+    async createAsset({ bytes, filename, contentType, tags }) {
+      const form = new FormData()
+      form.append('asset[upload]', new Blob([bytes], { type: contentType }), filename)
+      form.append('asset[title]', filename)
+      form.append('asset[tags]', tags.join(','))
+      return (await call<{ asset: Asset }>({ method: 'POST', path: '/assets', form })).asset
     },
     locales: () => all<Locale>('/locales', 'locales'),
     environments: () => all<Environment>('/environments', 'environments'),

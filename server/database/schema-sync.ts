@@ -159,3 +159,14 @@ export interface PendingReferenceTable {
   ids_json: string
   created_at: number
 }
+
+/** A file that inbound syncs have brought into the stack, by its content (sync/assets-in.ts). */
+export interface AssetCopyTable {
+  installation_id: string
+  branch: string
+  content_hash: string
+  organization_id: string
+  /** null: an upload is under way, or its answer was lost. */
+  asset_uid: string | null
+  claimed_at: number
+}

@@ -176,19 +176,22 @@ async function draftInbound(
     ? given
     : [{ from: key, to: sync.externalIdField, required: true }, ...given]
   const mapping = checkInbound(contentType, columns, rows)
-  const more = await checkInboundOptions(stack, sync.inbound ?? {})
+  const more = await checkInboundOptions(stack, columns, sync.inbound ?? {})
   const options: InboundOptions = { table: sync.target, key, externalIdField: sync.externalIdField, ...more }
   return { name: `${connection.row.name} -> ${contentType.title}`, content_type: contentType.uid, mapping, options }
 }
 
-/** The column mapped to the external id field, else the primary key. */
+/** The column mapped to the external id field, else the primary key. With several rows for one external id only that will do. */
 function keyOf(sync: SyncInput, externalIdField: string, columns: readonly Field[]): string {
   const mapped = sync.mapping?.find(row => row.to === externalIdField)
-  if (mapped) return mapped.from
+  const severalRows = sync.inbound?.localeColumn !== undefined
+  if (mapped && !severalRows) return mapped.from
   const [key, ...more] = columns.filter(column => column.key)
   if (key && more.length === 0) return key.name
   throw new AppError('invalid', `The table ${sync.target} has ${key ? 'several key columns' : 'no primary key'}.`, {
-    remedy: `Map one unique column to ${externalIdField}.`,
+    remedy: severalRows
+      ? 'With a column for locales each row needs a key of its own: add a primary key of one column, or read from a view that has one.'
+      : `Map one unique column to ${externalIdField}.`,
     fields: { mapping: [`needs a row to ${externalIdField}`] }
   })
 }

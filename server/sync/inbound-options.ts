@@ -1,4 +1,5 @@
 // What a person may choose for an inbound sync beside its mapping, checked against the stack before anything is kept.
+import type { Field } from '../connectors/connector.ts'
 import type { StackClient } from '../contentstack/stack.ts'
 import { AppError } from '../errors.ts'
 import type { InboundOptions } from './sync.ts'
@@ -8,12 +9,20 @@ export interface InboundInput {
   onDisappearance?: 'keep' | 'unpublish' | 'delete' | undefined
   publish?: { environments: string[] } | undefined
   references?: 'uid' | 'externalId' | undefined
+  localeColumn?: string | undefined
 }
 
-type Chosen = Pick<InboundOptions, 'onDisappearance' | 'publish' | 'references'>
+type Chosen = Pick<InboundOptions, 'onDisappearance' | 'publish' | 'references' | 'localeColumn'>
 
-/** Only what was chosen. AppError invalid with fields for an environment that the stack has not. */
-export async function checkInboundOptions(stack: StackClient, input: InboundInput): Promise<Chosen> {
+/** Only what was chosen. AppError invalid with fields for an environment or a column that is not there. */
+export async function checkInboundOptions(stack: StackClient, columns: readonly Field[], input: InboundInput): Promise<Chosen> {
+  const { localeColumn } = input
+  if (localeColumn !== undefined && !columns.some(column => column.name === localeColumn)) {
+    throw new AppError('invalid', `The source has no column "${localeColumn}" for locales.`, {
+      remedy: `Its columns: ${columns.map(column => column.name).join(', ')}.`,
+      fields: { 'inbound.localeColumn': [`unknown: ${localeColumn}`] }
+    })
+  }
   const environments = input.publish?.environments ?? []
   if (environments.length > 0) {
     const known = (await stack.environments()).map(environment => environment.name)
@@ -28,10 +37,11 @@ export async function checkInboundOptions(stack: StackClient, input: InboundInpu
   return chosenOptions(input)
 }
 
-export function chosenOptions({ onDisappearance, publish, references }: InboundInput): Chosen {
+export function chosenOptions({ onDisappearance, publish, references, localeColumn }: InboundInput): Chosen {
   return {
     ...(onDisappearance ? { onDisappearance } : {}),
     ...(publish ? { publish: { environments: [...new Set(publish.environments)] } } : {}),
-    ...(references ? { references } : {})
+    ...(references ? { references } : {}),
+    ...(localeColumn ? { localeColumn } : {})
   }
 }

@@ -15,7 +15,7 @@ export async function update(work: Work, locale: string, uid: string, fields: En
     if (isAppError(error, 'not_found')) return null
     if (!isOutcomeUnknown(error)) throw error
     const entry = await stack.entry(sync.content_type, uid, { locale })
-    if (entry && holds(entry, fields, contentType)) return entry
+    if (entry?.locale === locale && holds(entry, fields, contentType)) return entry
     throw error
   }
 }

@@ -25,11 +25,17 @@ export interface Inbound {
   settleSeconds: number
   /** The last try of the job: a record that Contentstack answers with errors of its own then stands aside. */
   lastTry: boolean
+  /** The guard's. */
+  fetch: typeof fetch
 }
 
 export interface Work extends Inbound {
   options: InboundOptions
   run: RunRow
+  /** Codes of those in which records may come. */
+  locales: string[]
+  /** Addresses and content hashes of files -> uids of assets, as far as this turn has come across them. */
+  files: Map<string, Promise<string>>
 }
 
 /** One record on its way to one entry. */
@@ -40,6 +46,10 @@ export interface Item {
   locale: string
   hash: string
   link: LinkRow | undefined
+  /** Of what is written in this locale. */
+  mapping: Mapping[]
+  /** The entry that this record localizes, '' = it is not there yet; null for a record of the master locale. */
+  masterUid: string | null
 }
 
 /** 'slice': time ran out, there is more to do. */

@@ -6,18 +6,25 @@ import type { Entry } from '../contentstack/stack.ts'
 import type { Db } from '../database/database.ts'
 import type { Row } from '../database/schema.ts'
 import { AppError, isAppError } from '../errors.ts'
+import { withAssets } from './assets-in.ts'
 import { findByKey } from './inbound-find.ts'
 import { dueAfter, update } from './inbound-update.ts'
 import { type Item, refusalWords, type Work } from './inbound-work.ts'
 import { dropIntent, intend, withdrawIntent } from './intents.ts'
 import { type EntryFields, holds, projectionHash, recordFields } from './inward.ts'
 import { keepLink } from './links.ts'
-import { keepPending, type Waiting, waitingWords, withReferences } from './references.ts'
+import { keepPending, type Waiting, waitingWords, waitsForMaster, withReferences } from './references.ts'
 import { advanceRun, type Counters, noCounters } from './runs.ts'
 
-export type Written = { entry: Entry; fields: EntryFields; wrote: boolean; conflict?: string; waiting: Waiting[] } | { error: string }
+export type Written = { entry: Entry; fields: EntryFields; wrote: boolean; conflict?: string; waiting: Waiting[] } | Refused
 
-type Landed = Pick<Exclude<Written, { error: string }>, 'entry' | 'wrote' | 'conflict'>
+/** `waiting`: refused because of records that are not there yet. */
+interface Refused {
+  error: string
+  waiting?: Waiting[]
+}
+
+type Landed = Pick<Exclude<Written, Refused>, 'entry' | 'wrote' | 'conflict'>
 
 /** `found`: the entry that already holds the key, where it was looked up. Throws what concerns more than this record. */
 export async function writeRecord(
@@ -28,8 +35,15 @@ export async function writeRecord(
   intent: Row<'intent'> | undefined
 ): Promise<Written> {
   const { contentType } = work
+  if (item.masterUid === '') {
+    const error = `Waits for the record "${item.key}" in ${work.locale}, whose entry it localizes.`
+    return { error, waiting: work.options.cursorColumn ? [] : waitsForMaster(item.key) }
+  }
   try {
-    const { record, mapping, waiting } = await withReferences(db, work, item.record)
+    const { waiting, blocked, ...referring } = await withReferences(db, work, item)
+    // Behind a cursor the source would not tell of the record again, so nothing may wait to be woken.
+    if (blocked) return { error: waitingWords(waiting), waiting: work.options.cursorColumn ? [] : waiting }
+    const { record, mapping } = await withAssets(db, work, referring.record, referring.mapping)
     const fields = recordFields(record, mapping, contentType)
     return { ...(await write(db, work, item, fields, found, intent)), fields, waiting }
   } catch (error) {
@@ -50,7 +64,8 @@ async function write(
   intent: Row<'intent'> | undefined
 ): Promise<Landed> {
   const { contentType, stack, sync } = work
-  const { key, locale, hash, link } = item
+  const { key, locale, hash, link, masterUid } = item
+  if (masterUid !== null) return await localize(db, work, { ...item, masterUid }, fields, intent)
   let entry = found
   // A write whose answer nobody heard, an adopted entry, one that stood aside or was taken away: look before writing.
   if (!entry && link?.entry_uid && (intent || link.status !== 'synced')) {
@@ -67,6 +82,29 @@ async function write(
   }
   const intentId = await intend(db, sync, { locale, key, entryUid: null, hash, expected: null })
   return await create(db, work, item, fields, intentId)
+}
+
+/** An entry's own content in another locale than the master's. Versions count per locale. */
+async function localize(
+  db: Db,
+  work: Work,
+  { key, locale, hash, link, masterUid: uid }: Item & { masterUid: string },
+  fields: EntryFields,
+  intent: Row<'intent'> | undefined
+): Promise<Landed> {
+  const { stack, sync, contentType } = work
+  let expected = link?.entry_uid === uid ? link.version : null
+  if (intent || link?.status !== 'synced' || link.entry_uid !== uid) {
+    const entry = await stack.entry(sync.content_type, uid, { locale })
+    // Otherwise what came is the fallback's.
+    const own = entry?.locale === locale ? entry : null
+    if (own && holds(own, fields, contentType)) return { entry: own, wrote: false }
+    expected = own?._version ?? null
+  }
+  await intend(db, sync, { locale, key, entryUid: uid, hash, expected })
+  const updated = await update(work, locale, uid, fields)
+  if (updated) return { entry: updated, wrote: true, ...conflictOf(updated, expected) }
+  throw new AppError('invalid', `The entry of "${key}" was deleted in Contentstack, so it cannot be localized in ${locale}.`)
 }
 
 async function create(db: Db, work: Work, { key, locale }: Item, fields: EntryFields, intentId: string): Promise<Landed> {
@@ -101,7 +139,7 @@ export async function keep(db: Db, work: Work, item: Item, outcome: Written): Pr
   const { sync, run, contentType } = work
   const { key, locale, hash, link } = item
   const failed = 'error' in outcome
-  const waiting = failed ? [] : outcome.waiting
+  const waiting = outcome.waiting ?? []
   const counters: Counters = {
     ...noCounters(),
     read: 1,
@@ -122,7 +160,7 @@ export async function keep(db: Db, work: Work, item: Item, outcome: Written): Pr
       last_run_id: run.id,
       wrote: !failed
     })
-    if (!failed) await keepPending(trx, sync, { locale, key }, waiting)
+    await keepPending(trx, sync, { locale, key }, waiting)
     await dropIntent(trx, sync, { locale, key })
     await advanceRun(trx, run, counters)
   })

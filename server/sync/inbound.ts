@@ -12,6 +12,7 @@ import { keep, writeRecord } from './inbound-write.ts'
 import { openIntents } from './intents.ts'
 import { recordHash } from './inward.ts'
 import { findLinks, markSeen } from './links.ts'
+import type { Mapping } from './mapping.ts'
 import { planInbound } from './plan.ts'
 import { completeReferences, wakeWaiting } from './references.ts'
 import { advanceRun, noCounters, type RunRow } from './runs.ts'
@@ -20,12 +21,17 @@ import { inboundOptions, type SyncRow } from './sync.ts'
 /** 'slice' when `until` has passed: there is more to do. Throws RunMoved; AppError as stack and connector do. */
 export async function runInbound(db: Db, inbound: Inbound, run: RunRow, until: number): Promise<Turn> {
   const { sync, mapping, connection, signal } = inbound
-  const work: Work = { ...inbound, options: inboundOptions(sync), run }
-  const { table, key, cursorColumn } = work.options
+  const options = inboundOptions(sync)
+  const { table, key, cursorColumn, localeColumn } = options
+  const locales = localeColumn === undefined ? [inbound.locale] : (await inbound.stack.locales()).map(locale => locale.code)
+  const work: Work = { ...inbound, options, run, locales, files: new Map() }
   const source = {
     target: table,
     key,
-    fields: mapping.map(row => ({ name: row.from, type: row.type })),
+    fields: [
+      ...mapping.map(row => ({ name: row.from, type: row.type })),
+      ...(localeColumn === undefined ? [] : [{ name: localeColumn, type: 'text' as const }])
+    ],
     ...(cursorColumn ? { cursor: cursorColumn } : {})
   }
   const from = cursorColumn ? await lastCheckpoint(db, sync) : null
@@ -69,29 +75,37 @@ async function lastCheckpoint(db: Db, sync: SyncRow): Promise<string | null> {
   return last?.checkpoint_json ?? null
 }
 
-/** False when time ran out: what is done is done, the page is read again. */
+/** False when time ran out: what is done is done, the page is read again. The master locale first: other locales are of its entries. */
 async function writePage(db: Db, work: Work, records: readonly SourceRecord[], until: number): Promise<boolean> {
-  const { sync, mapping, run, locale } = work
-  const links = await findLinks(
-    db,
-    sync,
-    locale,
-    records.map(record => record.key)
-  )
-  const todo: Item[] = []
+  const found = records.map(record => ({ record, ...identityOf(work, record) }))
+  const byLocale = Map.groupBy(found, ({ locale }) => locale)
+  for (const locale of new Set([work.locale, ...byLocale.keys()])) {
+    const finished = await writeLocale(db, work, locale, byLocale.get(locale) ?? [], until)
+    if (!finished) return false
+  }
+  return true
+}
+
+async function writeLocale(db: Db, work: Work, locale: string, found: readonly (Identity & { record: SourceRecord })[], until: number): Promise<boolean> {
+  const { sync, run } = work
+  const mapping = mappingFor(work, locale)
+  const keys = found.map(({ key }) => key)
+  const links = await findLinks(db, sync, locale, keys)
+  const masters = locale === work.locale ? null : await findLinks(db, sync, work.locale, keys)
+  const todo: (Item & { wrong: string | null })[] = []
   const skipped: string[] = []
   const twice = new Set<string>()
   const met = new Set<string>()
-  for (const record of records) {
-    if (met.has(record.key)) twice.add(record.key)
-    met.add(record.key)
-    const link = links.get(record.key)
+  for (const { record, key, wrong } of found) {
+    if (met.has(key)) twice.add(key)
+    met.add(key)
+    const link = links.get(key)
     const hash = recordHash(record, mapping)
     const unchanged = planInbound(hash, link, sync.revision) === 'skip'
     // Done before this page was broken off; one that has changed since is not.
     if (link?.last_run_id === run.id && (unchanged || link.status === 'failed')) continue
-    if (unchanged) skipped.push(record.key)
-    else todo.push({ record, key: record.key, locale, hash, link })
+    if (unchanged) skipped.push(key)
+    else todo.push({ record, key, locale, hash, link, mapping, masterUid: masters ? (masters.get(key)?.entry_uid ?? '') : null, wrong })
   }
   if (skipped.length > 0) {
     await db.transaction().execute(async trx => {
@@ -108,12 +122,36 @@ async function writePage(db: Db, work: Work, records: readonly SourceRecord[], u
   await settled(work, [...intents.values()])
   const known = lookAhead(
     work,
-    todo.filter(({ link }) => !link?.entry_uid).map(({ key }) => key)
+    todo.filter(({ link, masterUid, wrong }) => masterUid === null && wrong === null && !link?.entry_uid).map(({ key }) => key)
   )
-  return await eachAtOnce(todo, until, work.signal, async item => {
-    const outcome = twice.has(item.key)
-      ? { error: `Two records of the source share the key "${item.key}".` }
-      : await writeRecord(db, work, item, await known(item.key), intents.get(item.key))
+  return await eachAtOnce(todo, until, work.signal, async ({ wrong, ...item }) => {
+    const refusal = wrong ?? (twice.has(item.key) ? `Two records of the source share the key "${item.key}".` : null)
+    const outcome = refusal === null ? await writeRecord(db, work, item, await known(item.key), intents.get(item.key)) : { error: refusal }
     await keep(db, work, item, outcome)
   })
+}
+
+interface Identity {
+  key: string
+  locale: string
+  /** Why it can be no entry. */
+  wrong: string | null
+}
+
+/** Without a column for locales the source's key is the external id, and the master's the only locale. */
+function identityOf({ mapping, options, locale: master, locales }: Work, record: SourceRecord): Identity {
+  const { localeColumn, externalIdField } = options
+  if (localeColumn === undefined) return { key: record.key, locale: master, wrong: null }
+  const idColumn = mapping.find(row => row.to === externalIdField)?.from ?? ''
+  const key = String(record.values[idColumn] ?? '')
+  const locale = String(record.values[localeColumn] ?? '')
+  if (key === '') return { key: record.key, locale: master, wrong: `The column "${idColumn}" is empty.` }
+  if (locales.includes(locale)) return { key, locale, wrong: null }
+  return { key, locale: locale.slice(0, 60), wrong: `The column "${localeColumn}" holds "${locale.slice(0, 60)}", which is no locale of the stack.` }
+}
+
+/** Fields that are not localized follow the master, and are not written elsewhere. */
+function mappingFor({ mapping, contentType, locale: master }: Work, locale: string): Mapping[] {
+  if (locale === master) return mapping
+  return mapping.filter(row => contentType.schema.find(field => field.uid === row.to)?.non_localizable !== true)
 }

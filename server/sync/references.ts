@@ -8,10 +8,9 @@ import type { Scalar, SourceRecord } from '../connectors/connector.ts'
 import type { Entry, SchemaField } from '../contentstack/stack.ts'
 import type { Db } from '../database/database.ts'
 import type { Row } from '../database/schema.ts'
-import { AppError } from '../errors.ts'
 import { enqueue } from '../jobs/queue.ts'
 import { entriesByUid, keysPerLookup } from './inbound-find.ts'
-import { eachAtOnce, type Work } from './inbound-work.ts'
+import { eachAtOnce, type Item, type Work } from './inbound-work.ts'
 import { dueAfter, update } from './inbound-update.ts'
 import { dropIntent, intend } from './intents.ts'
 import { holds, projectionHash } from './inward.ts'
@@ -28,6 +27,10 @@ export interface Waiting {
   missing: string[]
 }
 
+/** In place of a field: the record waits for the entry that it localizes. */
+const masterEntry = ''
+export const waitsForMaster = (key: string): Waiting[] => [{ field: masterEntry, ids: [key], missing: [key] }]
+
 interface Target {
   uid: string
   _content_type_uid: string
@@ -35,17 +38,18 @@ interface Target {
 
 /**
  * The record with the external ids of its reference fields replaced by what the CMA takes, and the mapping that finds them there.
- * AppError invalid when a field that must be filled names only what is not there.
+ * `blocked`: a field that must be filled names only what is not there, so no entry can be made.
  */
 export async function withReferences(
   db: Db,
-  { sync, mapping, contentType, options, locale }: Work,
-  record: SourceRecord
-): Promise<{ record: SourceRecord; mapping: Mapping[]; waiting: Waiting[] }> {
-  if (options.references !== 'externalId') return { record, mapping, waiting: [] }
+  { sync, contentType, options, locale }: Work,
+  { record, mapping }: Pick<Item, 'record' | 'mapping'>
+): Promise<{ record: SourceRecord; mapping: Mapping[]; waiting: Waiting[]; blocked: boolean }> {
+  if (options.references !== 'externalId') return { record, mapping, waiting: [], blocked: false }
   const values = { ...record.values }
   const waiting: Waiting[] = []
   const rows: Mapping[] = []
+  let blocked = false
   for (const row of mapping) {
     const field = contentType.schema.find(candidate => candidate.uid === row.to)
     const ids = field?.data_type === 'reference' ? idsIn(field, record.values[row.from] ?? null) : []
@@ -57,13 +61,13 @@ export async function withReferences(
     const missing = ids.filter(id => !found.has(id))
     if (missing.length > 0) waiting.push({ field: field.uid, ids, missing })
     const resolved = ids.flatMap(id => found.get(id) ?? [])
-    if (resolved.length === 0 && (row.required || field.mandatory === true)) throw new AppError('invalid', waitingWords(waiting))
+    if (resolved.length === 0 && (row.required || field.mandatory === true)) blocked = true
     // A column of its own: the same source column may go to another field as it is.
     const from = `${row.from} as ${row.to}`
     values[from] = JSON.stringify(resolved)
     rows.push({ ...row, from, type: 'json' })
   }
-  return { record: { ...record, values }, mapping: rows, waiting }
+  return { record: { ...record, values }, mapping: rows, waiting, blocked }
 }
 
 export function waitingWords(waiting: readonly Waiting[]): string {
@@ -204,15 +208,18 @@ async function leftBeside(
   return left
 }
 
-/** Starts the syncs of the same stack and branch whose records can now be completed, each once its run under way is over. */
+/**
+ * Starts the syncs of the same stack and branch whose records can now be completed, each once its run under way is over. This one as
+ * well: what is left to complete has no entry yet, so it takes a reading of the source; behind a cursor there would be none.
+ */
 export async function wakeWaiting(db: Db, work: Work): Promise<void> {
-  const { sync, locale, stack } = work
+  const { sync, locale, stack, options } = work
   const others = await db
     .selectFrom('sync')
     .selectAll()
     .where('installation_id', '=', sync.installation_id)
     .where('branch', '=', sync.branch)
-    .where('id', '!=', sync.id)
+    .$if(options.cursorColumn !== undefined, query => query.where('id', '!=', sync.id))
     .where('state', '=', 'active')
     .where('id', 'in', db.selectFrom('pending_reference').select('sync_id').where('installation_id', '=', sync.installation_id))
     .execute()
@@ -235,6 +242,7 @@ async function canComplete(db: Db, sync: SyncRow, schema: readonly SchemaField[]
     for (const row of rows) {
       const field = schema.find(candidate => candidate.uid === row.field)
       const ids = JSON.parse(row.ids_json) as string[]
+      if (row.field === masterEntry && (await findLinks(db, sync, locale, ids)).get(ids[0] ?? '')?.entry_uid) return true
       if (field && (await targets(db, sync, field, locale, ids)).size === new Set(ids).size) return true
     }
   }

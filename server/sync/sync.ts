@@ -39,6 +39,8 @@ export interface InboundOptions {
   publish?: { environments: string[] }
   /** What the columns of reference fields hold. Absent: uids of entries. */
   references?: 'uid' | 'externalId'
+  /** The column that names each record's locale; the external id is then the column mapped to its field, `key` the source's own. */
+  localeColumn?: string
 }
 
 export const mappingOf = (sync: SyncRow): Mapping[] => JSON.parse(sync.mapping_json) as Mapping[]

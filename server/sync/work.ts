@@ -143,7 +143,8 @@ async function turn(
     locale: installation.master_locale || (await masterLocale(stack)),
     signal: ctx.signal,
     settleSeconds: deps.settleSeconds ?? 30,
-    lastTry: ctx.attempt >= runAttempts - 1
+    lastTry: ctx.attempt >= runAttempts - 1,
+    fetch: deps.guard.fetch
   }
   return await runInbound(db, inbound, run, until)
 }

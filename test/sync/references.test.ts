@@ -135,8 +135,28 @@ forEachDatabase(open => {
     expect(entriesOf('leaf')).toEqual([])
     put('node', { key: 'N', parent: null, friends: [] })
     await stage.createOne(syncOf('node'))
-    expect(await rerun(leaves)).toMatchObject({ status: 'success', written: 1 })
+    expect(await stage.lastRun(leaves)).toMatchObject({ status: 'success', cause: 'reconcile', written: 1 })
     expect(graph('leaf').get('L')).toEqual({ parent: 'N', friends: [] })
+  })
+
+  it('makes a chain of mandatory references in whatever order they come, and stops at what is not there', async () => {
+    await begin()
+    const type = stage.sandbox.world.stacks[blogApiKey]!.contentTypes['main']!['leaf']!
+    const parent = type.schema.find(field => field.uid === 'parent')!
+    Object.assign(parent, { mandatory: true, reference_to: ['leaf', 'node'] })
+    put('node', { key: 'ROOT', parent: null, friends: [] })
+    for (const [key, above] of [
+      ['a', 'b'],
+      ['b', 'c'],
+      ['c', 'ROOT'],
+      ['x', 'NOBODY']
+    ] as const)
+      put('leaf', { key, parent: above, friends: [] })
+    await stage.createOne(syncOf('node'))
+    const leaves = await stage.createOne(syncOf('leaf'))
+    expect(await stage.lastRun(leaves)).toMatchObject({ status: 'partial', failed: 1 })
+    expect([...graph('leaf').keys()].sort()).toEqual(['a', 'b', 'c'])
+    expect((await pending()).map(row => row.external_id)).toEqual(['x'])
   })
 
   describe('whatever the graph', () => {

@@ -1,4 +1,5 @@
-// What the life of an inbound record needs beyond its first write: whether it is published, what it refers to and waits for.
+// What the life of an inbound record needs beyond its first write: whether it is published, what it refers to and waits for,
+// and which files it has brought along.
 import { sql } from 'kysely'
 import type { Migration } from './migration.ts'
 
@@ -30,6 +31,16 @@ function statements(text: string): string[] {
       primary key (link_set_id, branch, locale, external_id, field)
     )`,
     'create index pending_reference_sync on pending_reference (sync_id, locale, external_id)',
-    'create index pending_reference_installation on pending_reference (installation_id)'
+    'create index pending_reference_installation on pending_reference (installation_id)',
+
+    `create table asset_copy (
+      installation_id ${text} not null,
+      branch ${text} not null,
+      content_hash ${text} not null,
+      organization_id ${text} not null,
+      asset_uid ${text},
+      claimed_at bigint not null,
+      primary key (installation_id, branch, content_hash)
+    )`
   ]
 }

@@ -166,7 +166,9 @@ export const InboundOptions = z.strictObject({
   /** Names of environments in which every written version is published. Absent: entries stay drafts. */
   publish: z.optional(z.strictObject({ environments: z.array(z.string().check(z.minLength(1), z.maxLength(200))).check(z.minLength(1), z.maxLength(10)) })),
   /** What columns of reference fields hold: uids of entries (when absent), or the external ids of records of other inbound syncs. */
-  references: z.optional(z.enum(['uid', 'externalId']))
+  references: z.optional(z.enum(['uid', 'externalId'])),
+  /** The column that holds each row's locale: one row for each locale of a record. Absent: every row is of the master locale. */
+  localeColumn: z.optional(z.string().check(z.minLength(1), z.maxLength(300)))
 })
 export type InboundOptions = z.infer<typeof InboundOptions>
 

@@ -186,6 +186,12 @@ function keyOf(sync: SyncInput, externalIdField: string, columns: readonly Field
   const mapped = sync.mapping?.find(row => row.to === externalIdField)
   const severalRows = sync.inbound?.localeColumn !== undefined
   if (mapped && !severalRows) return mapped.from
+  if (!mapped && severalRows) {
+    throw new AppError('invalid', 'With a column for locales the column that holds the external id must be named.', {
+      remedy: `Map it to ${externalIdField}.`,
+      fields: { mapping: [`needs a row to ${externalIdField}`] }
+    })
+  }
   const [key, ...more] = columns.filter(column => column.key)
   if (key && more.length === 0) return key.name
   throw new AppError('invalid', `The table ${sync.target} has ${key ? 'several key columns' : 'no primary key'}.`, {

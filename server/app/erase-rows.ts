@@ -12,6 +12,8 @@ export const tenantTables = [
   'intent',
   'pending_reference',
   'asset_copy',
+  'pushed_batch',
+  'push_door',
   'link',
   'write_ledger',
   'run',
@@ -156,7 +158,12 @@ function idsIn(text: string): string[] {
   return text.match(/[a-z]{3}_[0-9a-z]{26}/g) ?? []
 }
 
-const withId = tenantTables.filter(table => !['intent', 'pending_reference', 'asset_copy', 'link', 'budget', 'reveal_count', 'write_ledger', 'installation'].includes(table))
+const withId = tenantTables.filter(
+  table =>
+    !['intent', 'pending_reference', 'asset_copy', 'push_door', 'link', 'budget', 'reveal_count', 'write_ledger', 'installation'].includes(
+      table
+    )
+)
 
 async function ownIds(db: Db, { organizationId, installationIds }: Tenant, ids: readonly string[]): Promise<Set<string>> {
   const own = new Set([organizationId, ...installationIds])

@@ -12,6 +12,7 @@ import { tokensOf } from '../installations/token.ts'
 import { holdOf } from '../jobs/queue.ts'
 import { checkConnection, connectorViews, createConnection, getConnection, listConnections, openConnection } from '../sync/connections.ts'
 import { createSyncs } from '../sync/create.ts'
+import { openPushDoor } from '../sync/pushed.ts'
 import { cancelRun, getRun, startRunBy } from '../sync/runs.ts'
 import { getSync, pauseSync, resumeSync } from '../sync/sync.ts'
 import { connectionView, contentTypeView, failedRecords, listRuns, listSyncs, runViews, syncViews } from '../sync/views.ts'
@@ -86,6 +87,10 @@ export function stackServices(deps: Deps): StackServices {
       async run(installationId, actor, id) {
         const run = await startRunBy(db, deps, { sync: await getSync(db, { installationId, id }), actor })
         return await theRun(installationId, run.id)
+      },
+      async openPush(installationId, actor, id) {
+        const { sync, signingSecret } = await openPushDoor(db, deps, { installationId, id, actor })
+        return { url: `${deps.publicUrl}/hooks/in/${sync.id}`, signingSecret }
       }
     },
 

@@ -36,7 +36,7 @@ export type AuditAction =
   | `webhook.${'register' | 'enable' | 'renew' | 'remove'}`
   | `connection.${'create' | 'secrets'}`
   | `recipient.${'add' | 'remove'}`
-  | `sync.${'create' | 'pause' | 'resume'}`
+  | `sync.${'create' | 'pause' | 'resume' | 'open'}`
   | `run.${'start' | 'cancel'}`
   | `key.${'create' | 'revoke'}`
   | 'person.login'

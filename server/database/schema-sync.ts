@@ -71,7 +71,7 @@ export interface RunTable {
   organization_id: string
   installation_id: string
   sync_id: string
-  cause: 'initial' | 'schedule' | 'person' | 'reconcile'
+  cause: 'initial' | 'schedule' | 'person' | 'reconcile' | 'push'
   caused_by: string
   status: 'queued' | 'running' | 'success' | 'partial' | 'failed' | 'paused' | 'cancelled'
   /** Where it will resume; null = from the beginning. */
@@ -169,4 +169,26 @@ export interface AssetCopyTable {
   /** null: an upload is under way, or its answer was lost. */
   asset_uid: string | null
   claimed_at: number
+}
+
+/** Where an external system may push records of an inbound sync (sync/pushed.ts). */
+export interface PushDoorTable {
+  sync_id: string
+  organization_id: string
+  installation_id: string
+  secret_id: string
+  created_at: number
+}
+
+/** One message that came through it. Unique (sync_id, message_id). */
+export interface PushedBatchTable {
+  id: string
+  organization_id: string
+  installation_id: string
+  sync_id: string
+  run_id: string
+  message_id: string
+  /** '' once its records are carried. */
+  body_json: string
+  received_at: number
 }

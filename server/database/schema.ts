@@ -5,7 +5,18 @@
 //   id       'ins_…', 'run_…': prefix + time-ordered random text (database/id.ts), so keyset paging by id is paging by age
 // Every row that belongs to a tenant carries organization_id, the tenant wall, even where a join could tell.
 import type { Generated, Insertable, Selectable } from 'kysely'
-import type { AssetCopyTable, ConnectionTable, DeliveryTable, IntentTable, LinkTable, PendingReferenceTable, RunTable, SyncTable } from './schema-sync.ts'
+import type {
+  AssetCopyTable,
+  ConnectionTable,
+  DeliveryTable,
+  IntentTable,
+  LinkTable,
+  PendingReferenceTable,
+  PushDoorTable,
+  PushedBatchTable,
+  RunTable,
+  SyncTable
+} from './schema-sync.ts'
 
 export interface Schema {
   organization: OrganizationTable
@@ -35,6 +46,8 @@ export interface Schema {
   intent: IntentTable
   pending_reference: PendingReferenceTable
   asset_copy: AssetCopyTable
+  push_door: PushDoorTable
+  pushed_batch: PushedBatchTable
 }
 
 /** A tenant: one Contentstack organization in one region. `unclaimed` until the operator lists it; unclaimed ones stay idle. */

@@ -9,7 +9,10 @@ const windowHours = 24
 /** `wanted` more to go now. null: they may. Otherwise what to tell a person; nothing may go then. */
 export async function removalBrake(db: Db, sync: SyncRow, wanted: number): Promise<string | null> {
   if (wanted === 0) return null
-  const ofSync = db.selectFrom('link').select(eb => eb.fn.countAll<number>().as('count')).where('sync_id', '=', sync.id)
+  const ofSync = db
+    .selectFrom('link')
+    .select(eb => eb.fn.countAll<number>().as('count'))
+    .where('sync_id', '=', sync.id)
   const linked = (await ofSync.where('status', '!=', 'deleted').executeTakeFirst())?.count ?? 0
   const since = Date.now() - windowHours * 3_600_000
   const gone = (await ofSync.where('status', '=', 'deleted').where('synced_at', '>=', since).executeTakeFirst())?.count ?? 0

@@ -185,7 +185,9 @@ async function worksOfOthers(db: Db, work: Work, link: LinkRow, entry: Entry): P
       return `Gone from the source, but version ${entry._version} of its entry was made by somebody else after this sync wrote version ${link.version}. ${keep}`
   }
   if (work.options.onDisappearance !== 'delete' || link.locale !== work.locale) return null
-  const locales = (await stack.entryLocales(sync.content_type, entry.uid)).filter(({ code, localized }) => localized && code !== work.locale)
+  const locales = (await stack.entryLocales(sync.content_type, entry.uid)).filter(
+    ({ code, localized }) => localized && code !== work.locale
+  )
   if (locales.length === 0) return null
   return `Gone from the source in ${work.locale}, but its entry also stands in ${locales.map(({ code }) => code).join(', ')}. ${keep}`
 }

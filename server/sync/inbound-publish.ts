@@ -77,7 +77,8 @@ async function confirm(db: Db, work: Work, environments: readonly string[], link
     )
     const shown = there.filter(link => isShown(entries.get(link.entry_uid), link, environments))
     for (const link of shown) await keepPublished(db, work, link)
-    for (const link of there) if (!entries.has(link.entry_uid)) await keepRefused(db, work, link, 'Its entry was deleted before it was published.')
+    for (const link of there)
+      if (!entries.has(link.entry_uid)) await keepRefused(db, work, link, 'Its entry was deleted before it was published.')
     left.push(...there.filter(link => !shown.includes(link) && entries.has(link.entry_uid)))
   }
   return left
@@ -120,7 +121,8 @@ async function untilShown(db: Db, work: Work, environments: readonly string[], a
     }
     left = still
   }
-  for (const link of left) await keepRefused(db, work, link, 'Written and asked to be published, but Contentstack does not show it as published.')
+  for (const link of left)
+    await keepRefused(db, work, link, 'Written and asked to be published, but Contentstack does not show it as published.')
 }
 
 async function keepPublished(db: Db, { sync }: Work, link: Due): Promise<void> {

@@ -155,7 +155,9 @@ export async function keep(db: Db, work: Work, item: Item, outcome: Written): Pr
       version: failed ? (link?.version ?? 0) : outcome.entry._version,
       status: failed || waiting.length > 0 ? 'failed' : 'synced',
       error: failed ? outcome.error : waiting.length > 0 ? waitingWords(waiting) : (outcome.conflict ?? null),
-      publish_due: failed ? (link?.publish_due ?? null) : dueAfter(work, link?.entry_uid === outcome.entry.uid ? link.published_version : 0, outcome.entry._version),
+      publish_due: failed
+        ? (link?.publish_due ?? null)
+        : dueAfter(work, link?.entry_uid === outcome.entry.uid ? link.published_version : 0, outcome.entry._version),
       cause: `run ${run.id}`,
       last_run_id: run.id,
       wrote: !failed

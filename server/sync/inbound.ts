@@ -21,10 +21,8 @@ import { inboundOptions, type SyncRow } from './sync.ts'
 /** 'slice' when `until` has passed: there is more to do. Throws RunMoved; AppError as stack and connector do. */
 export async function runInbound(db: Db, inbound: Inbound, run: RunRow, until: number): Promise<Turn> {
   const { sync, mapping, connection, signal } = inbound
-  const options = inboundOptions(sync)
-  const { table, key, cursorColumn, localeColumn } = options
-  const locales = localeColumn === undefined ? [inbound.locale] : (await inbound.stack.locales()).map(locale => locale.code)
-  const work: Work = { ...inbound, options, run, locales, files: new Map() }
+  const work = await openWork(inbound, run)
+  const { table, key, cursorColumn, localeColumn } = work.options
   const source = {
     target: table,
     key,
@@ -53,7 +51,15 @@ export async function runInbound(db: Db, inbound: Inbound, run: RunRow, until: n
   return await finishWork(db, work, complete, until)
 }
 
-async function finishWork(db: Db, work: Work, complete: boolean, until: number): Promise<Turn> {
+/** With what a turn remembers still empty. */
+export async function openWork(inbound: Inbound, run: RunRow): Promise<Work> {
+  const options = inboundOptions(inbound.sync)
+  const locales = options.localeColumn === undefined ? [inbound.locale] : (await inbound.stack.locales()).map(locale => locale.code)
+  return { ...inbound, options, run, locales, files: new Map() }
+}
+
+/** What follows the last page. `complete`: the source has told of every record that it has. */
+export async function finishWork(db: Db, work: Work, complete: boolean, until: number): Promise<Turn> {
   const removed = complete ? await removeUnmet(db, work, until) : 'done'
   if (removed === 'slice') return 'slice'
   if (!(await completeReferences(db, work, until))) return 'slice'
@@ -76,7 +82,7 @@ async function lastCheckpoint(db: Db, sync: SyncRow): Promise<string | null> {
 }
 
 /** False when time ran out: what is done is done, the page is read again. The master locale first: other locales are of its entries. */
-async function writePage(db: Db, work: Work, records: readonly SourceRecord[], until: number): Promise<boolean> {
+export async function writePage(db: Db, work: Work, records: readonly SourceRecord[], until: number): Promise<boolean> {
   const found = records.map(record => ({ record, ...identityOf(work, record) }))
   const byLocale = Map.groupBy(found, ({ locale }) => locale)
   for (const locale of new Set([work.locale, ...byLocale.keys()])) {
@@ -86,7 +92,13 @@ async function writePage(db: Db, work: Work, records: readonly SourceRecord[], u
   return true
 }
 
-async function writeLocale(db: Db, work: Work, locale: string, found: readonly (Identity & { record: SourceRecord })[], until: number): Promise<boolean> {
+async function writeLocale(
+  db: Db,
+  work: Work,
+  locale: string,
+  found: readonly (Identity & { record: SourceRecord })[],
+  until: number
+): Promise<boolean> {
   const { sync, run } = work
   const mapping = mappingFor(work, locale)
   const keys = found.map(({ key }) => key)
@@ -147,7 +159,11 @@ function identityOf({ mapping, options, locale: master, locales }: Work, record:
   const locale = String(record.values[localeColumn] ?? '')
   if (key === '') return { key: record.key, locale: master, wrong: `The column "${idColumn}" is empty.` }
   if (locales.includes(locale)) return { key, locale, wrong: null }
-  return { key, locale: locale.slice(0, 60), wrong: `The column "${localeColumn}" holds "${locale.slice(0, 60)}", which is no locale of the stack.` }
+  return {
+    key,
+    locale: locale.slice(0, 60),
+    wrong: `The column "${localeColumn}" holds "${locale.slice(0, 60)}", which is no locale of the stack.`
+  }
 }
 
 /** Fields that are not localized follow the master, and are not written elsewhere. */

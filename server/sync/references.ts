@@ -79,12 +79,7 @@ export function waitingWords(waiting: readonly Waiting[]): string {
 }
 
 /** What the record waits for now, in place of what it waited for before. */
-export async function keepPending(
-  trx: Db,
-  sync: SyncRow,
-  of: { locale: string; key: string },
-  waiting: readonly Waiting[]
-): Promise<void> {
+export async function keepPending(trx: Db, sync: SyncRow, of: { locale: string; key: string }, waiting: readonly Waiting[]): Promise<void> {
   await trx
     .deleteFrom('pending_reference')
     .where('link_set_id', '=', sync.link_set_id)
@@ -274,13 +269,7 @@ async function* pendingOf(db: Db, sync: SyncRow): AsyncGenerator<Pending[]> {
 }
 
 /** External ids -> the entries that other inbound syncs made of them; what has none is missing. */
-async function targets(
-  db: Db,
-  sync: SyncRow,
-  field: SchemaField,
-  locale: string,
-  ids: readonly string[]
-): Promise<Map<string, Target>> {
+async function targets(db: Db, sync: SyncRow, field: SchemaField, locale: string, ids: readonly string[]): Promise<Map<string, Target>> {
   const contentTypes = [field.reference_to ?? []].flat()
   if (contentTypes.length === 0) return new Map()
   const rows = await db
@@ -311,7 +300,12 @@ function idsIn(field: SchemaField, value: Scalar): string[] {
   if (list) return list.filter(item => typeof item === 'string' || typeof item === 'number').map(String)
   const text = String(value)
   const several = field.field_metadata?.['ref_multiple'] === true
-  return several ? text.split(',').map(id => id.trim()).filter(id => id !== '') : [text]
+  return several
+    ? text
+        .split(',')
+        .map(id => id.trim())
+        .filter(id => id !== '')
+    : [text]
 }
 
 function parsedList(value: Scalar): unknown[] | null {

@@ -48,9 +48,20 @@ export async function startRun(trx: Db, { sync, cause, causedBy }: RunStart): Pr
     .selectAll()
     .where('sync_id', '=', sync.id)
     .where('status', 'in', ['queued', 'running'])
+    // A pushed batch brings what it holds and no more.
+    .where('cause', '!=', 'push')
     .orderBy('id', 'desc')
     .executeTakeFirst()
   if (under) return under
+  return await insertRun(trx, { sync, cause, causedBy })
+}
+
+/** A run of its own for each pushed batch, behind those under way. */
+export async function enqueuePushed(trx: Db, sync: RunStart['sync']): Promise<RunRow> {
+  return await insertRun(trx, { sync, cause: 'push', causedBy: 'push' })
+}
+
+async function insertRun(trx: Db, { sync, cause, causedBy }: RunStart): Promise<RunRow> {
   const run: RunRow = {
     id: newId('run'),
     organization_id: sync.organization_id,

@@ -106,13 +106,15 @@ export async function resumeSync(
       .set({ state: active.state, paused_reason: null, updated_at: active.updated_at })
       .where('id', '=', sync.id)
       .execute()
-    const paused = await trx
+    const waiting = await trx
       .selectFrom('run')
       .selectAll()
       .where('sync_id', '=', sync.id)
       .where('status', '=', 'paused')
-      .orderBy('id', 'desc')
-      .executeTakeFirst()
+      .orderBy('id')
+      .execute()
+    for (const pushed of waiting.filter(run => run.cause === 'push')) await restartRun(trx, pushed)
+    const paused = waiting.findLast(run => run.cause !== 'push')
     if (paused) await restartRun(trx, paused)
     else await startRun(trx, { sync: active, cause: 'reconcile', causedBy: input.actor.name })
     await appendAudit(trx, deps.vault, {

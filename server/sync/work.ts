@@ -16,6 +16,7 @@ import { getConnection, openConnection, words } from './connections.ts'
 import { runInbound } from './inbound.ts'
 import { clearTrouble, noteTrouble } from './links.ts'
 import { requireExternalIdField } from './mapping.ts'
+import { runPushed } from './pushed-run.ts'
 import { runOutbound } from './outbound.ts'
 import { destinationKey, outboundShape } from './outward.ts'
 import { recordAttempts, type RecordJob, recordJobKind } from './record-jobs.ts'
@@ -146,7 +147,7 @@ async function turn(
     lastTry: ctx.attempt >= runAttempts - 1,
     fetch: deps.guard.fetch
   }
-  return await runInbound(db, inbound, run, until)
+  return await (run.cause === 'push' ? runPushed : runInbound)(db, inbound, run, until)
 }
 
 async function recordJob(db: Db, deps: SyncJobDeps, memory: Memory, job: RecordJob, ctx: JobContext): Promise<JobResult> {

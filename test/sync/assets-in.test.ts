@@ -64,7 +64,9 @@ forEachDatabase(open => {
   const put = (email: string, portrait: string, name = email): void =>
     stage.sql('insert or replace into people values (?, ?, ?)', email, name, portrait)
   const assets = () =>
-    Object.values(stage.sandbox.world.stacks[blogApiKey]!.assets['main'] ?? {}).filter(asset => asset.tags.some(tag => tag.startsWith('quayside-')))
+    Object.values(stage.sandbox.world.stacks[blogApiKey]!.assets['main'] ?? {}).filter(asset =>
+      asset.tags.some(tag => tag.startsWith('quayside-'))
+    )
   const portraitOf = (email: string): unknown =>
     Object.values(stage.sandbox.world.stacks[blogApiKey]!.entries['main']!['author']!)
       .map(entry => entry.locales['en-us']!.versions.at(-1)!.fields)
@@ -83,7 +85,11 @@ forEachDatabase(open => {
     put('d@x.example', `${host}/a.png`)
     const row = await stage.createOne(sync)
     expect(await stage.lastRun(row)).toMatchObject({ status: 'success', written: 4 })
-    expect(assets().map(asset => [asset.filename, asset.contentType, asset.fileSize]).sort()).toEqual([
+    expect(
+      assets()
+        .map(asset => [asset.filename, asset.contentType, asset.fileSize])
+        .sort()
+    ).toEqual([
       [expect.stringMatching(/^[ab]\.png$/), 'image/png', 4],
       ['c d.png', 'image/png', 5]
     ])

@@ -42,7 +42,11 @@ forEachDatabase(open => {
     await begin(3)
     const sync = await stage.createOne(deleting)
     stage.sql('delete from land')
-    expect(await lands.rerun(sync)).toMatchObject({ status: 'partial', deleted: 0, error: expect.stringMatching(/no record at all.*3/) as string })
+    expect(await lands.rerun(sync)).toMatchObject({
+      status: 'partial',
+      deleted: 0,
+      error: expect.stringMatching(/no record at all.*3/) as string
+    })
     expect(lands.keys()).toHaveLength(3)
   })
 
@@ -61,9 +65,17 @@ forEachDatabase(open => {
     drop(20, 25)
     expect(await lands.rerun(sync)).toMatchObject({ status: 'success', deleted: 5 })
     drop(25, 26)
-    expect(await lands.rerun(sync)).toMatchObject({ status: 'partial', deleted: 0, error: expect.stringMatching(/after 25 in the last 24 hours/) as string })
+    expect(await lands.rerun(sync)).toMatchObject({
+      status: 'partial',
+      deleted: 0,
+      error: expect.stringMatching(/after 25 in the last 24 hours/) as string
+    })
     expect(lands.keys()).toHaveLength(35)
-    await stage.db.updateTable('link').set({ synced_at: Date.now() - 25 * 3_600_000 }).where('status', '=', 'deleted').execute()
+    await stage.db
+      .updateTable('link')
+      .set({ synced_at: Date.now() - 25 * 3_600_000 })
+      .where('status', '=', 'deleted')
+      .execute()
     expect(await lands.rerun(sync)).toMatchObject({ status: 'success', deleted: 1 })
   })
 
@@ -79,7 +91,8 @@ forEachDatabase(open => {
     expect(links.get('L001')).toMatchObject({ status: 'failed', error: expect.stringMatching(/version 2 .*somebody else/) as string })
     expect(links.get('L002')).toMatchObject({ status: 'failed', error: expect.stringMatching(/also stands in fr-fr/) as string })
     // A person agrees by deleting them.
-    for (const key of ['L001', 'L002']) await stage.cms('DELETE', `/content_types/country/entries/${lands.entry(key)!.uid}?delete_all_localized=true`)
+    for (const key of ['L001', 'L002'])
+      await stage.cms('DELETE', `/content_types/country/entries/${lands.entry(key)!.uid}?delete_all_localized=true`)
     expect(await lands.rerun(sync)).toMatchObject({ status: 'success', deleted: 0, failed: 0 })
     expect(new Set([...(await lands.linksOf(sync)).values()].map(link => link.status))).toEqual(new Set(['synced', 'deleted']))
   })

@@ -33,10 +33,14 @@ forEachDatabase(open => {
     stage.sql('insert or replace into land values (?, ?, ?, ?, ?)', id, code, lang, name, `Capital of ${name}`)
   const entries = () => {
     const codeOf = (entry: Entry): string => String(entry.locales['en-us']?.versions.at(-1)?.fields['code'])
-    return Object.values(stage.sandbox.world.stacks[blogApiKey]!.entries['main']!['country'] ?? {}).sort((a, b) => (codeOf(a) < codeOf(b) ? -1 : 1))
+    return Object.values(stage.sandbox.world.stacks[blogApiKey]!.entries['main']!['country'] ?? {}).sort((a, b) =>
+      codeOf(a) < codeOf(b) ? -1 : 1
+    )
   }
   const titles = (): Record<string, string>[] =>
-    entries().map(entry => Object.fromEntries(Object.entries(entry.locales).map(([code, { versions }]) => [code, String(versions.at(-1)!.fields['title'])])))
+    entries().map(entry =>
+      Object.fromEntries(Object.entries(entry.locales).map(([code, { versions }]) => [code, String(versions.at(-1)!.fields['title'])]))
+    )
   const rerun = async (row: SyncRow) => {
     await startRunBy(stage.db, stage.deps, { sync: row, actor: person })
     await stage.drain()
@@ -52,7 +56,11 @@ forEachDatabase(open => {
     const row = await stage.createOne(sync)
     expect(await stage.lastRun(row)).toMatchObject({ status: 'success', read: 4, written: 4 })
     expect(titles()).toEqual([{ 'en-us': 'France', 'fr-fr': 'La France', 'de-de': 'Frankreich' }, { 'en-us': 'Italy' }])
-    expect(entries()[0]!.publishDetails.map(({ locale, version }) => `${locale} ${version}`).sort()).toEqual(['de-de 1', 'en-us 1', 'fr-fr 1'])
+    expect(
+      entries()[0]!
+        .publishDetails.map(({ locale, version }) => `${locale} ${version}`)
+        .sort()
+    ).toEqual(['de-de 1', 'en-us 1', 'fr-fr 1'])
     const before = writes()
     expect(await rerun(row)).toMatchObject({ status: 'success', skipped: 4 })
     expect(writes()).toBe(before)
@@ -65,13 +73,17 @@ forEachDatabase(open => {
     put('1', 'FRA', 'fr-fr', 'La France')
     put('2', 'XXX', 'fr-fr', 'Nulle part')
     // Rows that become nothing fill the page between the two.
-    stage.sql(`with recursive n(i) as (select 1 union all select i + 1 from n where i < 500) insert into land select 'm' || i, '', 'en-us', '', '' from n`)
+    stage.sql(
+      `with recursive n(i) as (select 1 union all select i + 1 from n where i < 500) insert into land select 'm' || i, '', 'en-us', '', '' from n`
+    )
     put('z', 'FRA', 'en-us', 'France')
     const row = await stage.createOne(sync)
     expect(titles()).toEqual([{ 'en-us': 'France', 'fr-fr': 'La France' }])
     const run = await stage.lastRun(row)
     expect(run).toMatchObject({ status: 'partial', cause: 'reconcile', failed: 501 })
-    const waiting = (await failedRecords(stage.db, { installationId: stage.installation.id, runId: run.id })).find(({ key }) => key === 'XXX')
+    const waiting = (await failedRecords(stage.db, { installationId: stage.installation.id, runId: run.id })).find(
+      ({ key }) => key === 'XXX'
+    )
     expect(waiting).toMatchObject({ locale: 'fr-fr', error: expect.stringMatching(/Waits for the record "XXX" in en-us/) as string })
   })
 
@@ -116,6 +128,9 @@ forEachDatabase(open => {
     [{ inbound: { localeColumn: 'nope' } }, 'inbound.localeColumn'],
     [{ mapping: [{ from: 'name', to: 'title' }] }, 'mapping']
   ])('refuses at creation what cannot work: %j', async (change, field) => {
-    await expect(stage.create({ ...sync, ...change })).rejects.toMatchObject({ code: 'invalid', fields: { [field]: expect.anything() as unknown } })
+    await expect(stage.create({ ...sync, ...change })).rejects.toMatchObject({
+      code: 'invalid',
+      fields: { [field]: expect.anything() as unknown }
+    })
   })
 })

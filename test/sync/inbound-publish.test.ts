@@ -54,7 +54,10 @@ forEachDatabase(open => {
     await dieAt(stage, 'createEntry', 1)
     const { uid } = lands.entry('L000')!
     await stage.cms('PUT', `/content_types/country/entries/${uid}`, { entry: { region: 'By hand' } })
-    await stage.cms('POST', `/content_types/country/entries/${uid}/publish`, { entry: { environments: ['production'], locales: ['en-us'] }, version: 2 })
+    await stage.cms('POST', `/content_types/country/entries/${uid}/publish`, {
+      entry: { environments: ['production'], locales: ['en-us'] },
+      version: 2
+    })
     await stage.drain()
     expect(await stage.lastRun(sync!)).toMatchObject({ status: 'success' })
     expect(published('L000')).toEqual(['en-us 2'])
@@ -66,7 +69,11 @@ forEachDatabase(open => {
     lands.put('L001', 'Renamed')
     const environment = stage.sandbox.world.stacks[blogApiKey]!.environments.find(({ name }) => name === 'production')!
     environment.name = 'renamed'
-    expect(await lands.rerun(sync)).toMatchObject({ status: 'failed', written: 1, error: expect.stringMatching(/no environment "production"/) as string })
+    expect(await lands.rerun(sync)).toMatchObject({
+      status: 'failed',
+      written: 1,
+      error: expect.stringMatching(/no environment "production"/) as string
+    })
     environment.name = 'production'
     expect(await lands.rerun(sync)).toMatchObject({ status: 'success', failed: 0, skipped: 2 })
     expect(published('L001')).toEqual(['en-us 2'])

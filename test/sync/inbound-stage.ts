@@ -38,7 +38,10 @@ export function landsOf(stage: Stage, count: number): Lands {
       const found = entry(key)
       return found && fieldsOf(found)
     },
-    keys: () => entries().map(one => String(fieldsOf(one)['code'])).sort(),
+    keys: () =>
+      entries()
+        .map(one => String(fieldsOf(one)['code']))
+        .sort(),
     writes: action =>
       stage.sandbox.world.stacks[blogApiKey]!.writes.filter(
         write => write.contentType === 'country' && (action === undefined || write.action === action)
@@ -56,7 +59,11 @@ export function landsOf(stage: Stage, count: number): Lands {
 }
 
 /** Runs until `call` of the stack has been carried out `times` times; then the process dies with the answer unheard. */
-export async function dieAt(stage: Stage, call: 'createEntry' | 'deleteEntry' | 'publishEntries' | 'updateEntry', times: number): Promise<void> {
+export async function dieAt(
+  stage: Stage,
+  call: 'createEntry' | 'deleteEntry' | 'publishEntries' | 'updateEntry',
+  times: number
+): Promise<void> {
   const died = Promise.withResolvers<void>()
   let calls = 0
   const worker = stage.worker(
@@ -72,7 +79,9 @@ export async function dieAt(stage: Stage, call: 'createEntry' | 'deleteEntry' | 
             calls += 1
             if (calls < times) return answer
             died.resolve()
-            return await new Promise<never>((_, reject) => use.signal?.addEventListener('abort', () => reject(new Error('the process died'))))
+            return await new Promise<never>((_, reject) =>
+              use.signal?.addEventListener('abort', () => reject(new Error('the process died')))
+            )
           }
         }
         return dying

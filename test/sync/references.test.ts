@@ -58,7 +58,8 @@ forEachDatabase(open => {
   const entriesOf = (type: string) => Object.values(stage.sandbox.world.stacks[blogApiKey]!.entries['main']![type] ?? {})
   /** uid -> code, over both types. */
   const graph = (type: string): Map<string, { parent: string | null; friends: string[] }> => {
-    const fields = (uid: string) => [...entriesOf('node'), ...entriesOf('leaf')].find(entry => entry.uid === uid)?.locales['en-us']?.versions.at(-1)?.fields
+    const fields = (uid: string) =>
+      [...entriesOf('node'), ...entriesOf('leaf')].find(entry => entry.uid === uid)?.locales['en-us']?.versions.at(-1)?.fields
     const codeOf = (reference: unknown): string => String(fields((reference as { uid: string }).uid)?.['code'])
     return new Map(
       entriesOf(type).map(entry => {
@@ -180,7 +181,11 @@ forEachDatabase(open => {
         fc.asyncProperty(nodesOf, fc.infiniteStream(fc.boolean()), async (given, later) => {
           round += 1
           const named = (key: string): string => `${key}${round}`
-          const nodes = given.map(({ key, parent, friends }) => ({ key: named(key), parent: parent && named(parent), friends: friends.map(named) }))
+          const nodes = given.map(({ key, parent, friends }) => ({
+            key: named(key),
+            parent: parent && named(parent),
+            friends: friends.map(named)
+          }))
           const first = nodes.filter(() => !later.next().value)
           stage.sql('delete from node')
           for (const node of first) put('node', node)

@@ -1,5 +1,5 @@
 // What the life of an inbound record needs beyond its first write: whether it is published, what it refers to and waits for,
-// and which files it has brought along.
+// which files it has brought along, and who may push it.
 import { sql } from 'kysely'
 import type { Migration } from './migration.ts'
 
@@ -41,6 +41,27 @@ function statements(text: string): string[] {
       asset_uid ${text},
       claimed_at bigint not null,
       primary key (installation_id, branch, content_hash)
-    )`
+    )`,
+
+    `create table push_door (
+      sync_id ${text} primary key not null,
+      organization_id ${text} not null,
+      installation_id ${text} not null,
+      secret_id ${text} not null,
+      created_at bigint not null
+    )`,
+
+    `create table pushed_batch (
+      id ${text} primary key not null,
+      organization_id ${text} not null,
+      installation_id ${text} not null,
+      sync_id ${text} not null,
+      run_id ${text} not null,
+      message_id ${text} not null,
+      body_json ${text} not null,
+      received_at bigint not null,
+      unique (sync_id, message_id)
+    )`,
+    'create index pushed_batch_run on pushed_batch (run_id)'
   ]
 }

@@ -164,7 +164,9 @@ export const InboundOptions = z.strictObject({
   /** Of the entry of a record that the source has no more: left, unpublished everywhere, or deleted. Absent: keep. */
   onDisappearance: z.optional(z.enum(['keep', 'unpublish', 'delete'])),
   /** Names of environments in which every written version is published. Absent: entries stay drafts. */
-  publish: z.optional(z.strictObject({ environments: z.array(z.string().check(z.minLength(1), z.maxLength(200))).check(z.minLength(1), z.maxLength(10)) })),
+  publish: z.optional(
+    z.strictObject({ environments: z.array(z.string().check(z.minLength(1), z.maxLength(200))).check(z.minLength(1), z.maxLength(10)) })
+  ),
   /** What columns of reference fields hold: uids of entries (when absent), or the external ids of records of other inbound syncs. */
   references: z.optional(z.enum(['uid', 'externalId'])),
   /** The column that holds each row's locale: one row for each locale of a record. Absent: every row is of the master locale. */
@@ -222,6 +224,13 @@ export type NewSync = z.infer<typeof NewSync>
 export const SyncChange = z.strictObject({ state: z.enum(['active', 'paused']) })
 export type SyncChange = z.infer<typeof SyncChange>
 
+/**
+ * POST syncs/:id/push-door -> PushDoor: opens it, or gives it another secret. Messages are signed by https://www.standardwebhooks.com;
+ * the secret is shown this once.
+ */
+export const PushDoor = z.object({ url: z.string(), signingSecret: z.string() })
+export type PushDoor = z.infer<typeof PushDoor>
+
 /** GET runs?sync=&before=, GET runs/:id, POST syncs/:id/run -> Run, POST runs/:id/cancel -> Run */
 export const Run = z.object({
   id: z.string(),
@@ -229,7 +238,7 @@ export const Run = z.object({
   syncName: z.string(),
   installationId: z.string(),
   stackName: z.string(),
-  cause: z.enum(['initial', 'schedule', 'person', 'reconcile']),
+  cause: z.enum(['initial', 'schedule', 'person', 'reconcile', 'push']),
   causedBy: z.string(),
   status: z.enum(['queued', 'running', 'success', 'partial', 'failed', 'paused', 'cancelled']),
   total: Maybe(z.number()),

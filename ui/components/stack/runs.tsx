@@ -12,7 +12,13 @@ import { duration, Time, useNow } from '../time.tsx'
 import { addSample, rateOf, rates, runningRun, type Sample, settled, timeLeft } from './progress.ts'
 import { useRefresh, useRun, useRuns, useStack } from './stack-view.tsx'
 
-const causes: Record<Run['cause'], string> = { initial: 'Initial', schedule: 'Schedule', person: 'Person', reconcile: 'Reconcile' }
+const causes: Record<Run['cause'], string> = {
+  initial: 'Initial',
+  schedule: 'Schedule',
+  person: 'Person',
+  reconcile: 'Reconcile',
+  push: 'Pushed'
+}
 
 export function runColumns(to: (run: Run) => string): Column<Run>[] {
   return [

@@ -88,7 +88,7 @@ forEachDatabase(open => {
     expect(
       assets()
         .map(asset => [asset.filename, asset.contentType, asset.fileSize])
-        .sort()
+        .sort(([, , a], [, , b]) => Number(a) - Number(b))
     ).toEqual([
       [expect.stringMatching(/^[ab]\.png$/), 'image/png', 4],
       ['c d.png', 'image/png', 5]

@@ -51,7 +51,7 @@ forEachDatabase(open => {
           .executeTakeFirstOrThrow()
       )
     )
-    return counts.reduce((sum, { count }) => sum + Number(count), 0)
+    return counts.reduce((sum, { count }) => sum + count, 0)
   }
 
   it('carries records and deletions as a run would, and counts them', async () => {

@@ -41,6 +41,7 @@ export function createStackApi(request: Request, prefix: string) {
     sync: (syncId: string, signal?: AbortSignal) => request({ path: at(`syncs/${id(syncId)}`), answer: c.Sync, signal }),
     createSyncs: (body: c.NewSync) => request({ method: 'POST', path: at('syncs'), body, answer: z.array(c.Sync) }),
     changeSync: (syncId: string, body: c.SyncChange) => request({ method: 'PATCH', path: at(`syncs/${id(syncId)}`), body, answer: c.Sync }),
+    openPush: (syncId: string) => request({ method: 'POST', path: at(`syncs/${id(syncId)}/push-door`), answer: c.PushDoor }),
     runSync: (syncId: string) => request({ method: 'POST', path: at(`syncs/${id(syncId)}/run`), answer: c.Run }),
 
     runs: ({ sync, status, before }: RunsFilter, signal?: AbortSignal) =>

@@ -7,6 +7,7 @@ import type { Connection, ContentType, NewSync } from '../../../server/http/cont
 import { Button, counted, Notice, Problem, Waiting } from '../basics.tsx'
 import { Choice, fieldErrors, SelectField, TextField } from '../field.tsx'
 import { type InboundChoice, InboundFields } from './inbound-fields.tsx'
+import { InboundOptionFields, noOptions, optionsOf } from './inbound-options.tsx'
 import { useConnections, useRefresh, useStack } from './stack-view.tsx'
 
 const schedules = [
@@ -53,6 +54,7 @@ function Form({ connections, types, onClose }: { connections: Connection[]; type
   const [target, setTarget] = useState('')
   const [schedule, setSchedule] = useState('')
   const [inbound, setInbound] = useState<InboundChoice>({ contentType: '', externalIdField: '', mapping: null })
+  const [options, setOptions] = useState(noOptions)
   const system = connections.find(connection => connection.id === connectionId)?.system ?? 'system'
 
   const create = useMutation({
@@ -65,6 +67,7 @@ function Form({ connections, types, onClose }: { connections: Connection[]; type
               ...base,
               contentTypes: [inbound.contentType],
               externalIdField: inbound.externalIdField,
+              inbound: optionsOf(options),
               ...(inbound.mapping ? { mapping: inbound.mapping } : {}),
               ...(schedule ? { schedule: { cron: schedule, timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone } } : {})
             }
@@ -158,6 +161,7 @@ function Form({ connections, types, onClose }: { connections: Connection[]; type
             onValue={setInbound}
             error={create.error}
           />
+          <InboundOptionFields value={options} onValue={setOptions} error={create.error} />
           <SelectField
             label="Runs"
             value={schedule}

@@ -3,6 +3,7 @@ import { count, Id, Problem, Waiting } from '../basics.tsx'
 import { Table } from '../list.tsx'
 import { State, syncStates } from '../state.tsx'
 import { Time } from '../time.tsx'
+import { InboundFacts, PushDoor } from './inbound-options.tsx'
 import { RunsSection } from './runs.tsx'
 import { useSync } from './stack-view.tsx'
 import { direction, SyncActions } from './syncs-section.tsx'
@@ -48,6 +49,7 @@ export function SyncView({ syncId }: { syncId: string }) {
                 </dd>
               </>
             ) : null}
+            {sync.inbound ? <InboundFacts inbound={sync.inbound} /> : null}
             {sync.schedule ? (
               <>
                 <dt>Next run</dt>
@@ -64,6 +66,7 @@ export function SyncView({ syncId }: { syncId: string }) {
               <Id value={sync.id} />
             </dd>
           </dl>
+          {sync.direction === 'inbound' ? <PushDoor sync={sync} /> : null}
           {sync.mapping.length > 0 ? (
             <details>
               <summary className="muted">Mapping ({sync.mapping.length})</summary>

@@ -10,6 +10,7 @@ const routes: [method: string, path: string, json?: object][] = [
   ['GET', '/syncs/$sync'],
   ['PATCH', '/syncs/$sync', { state: 'paused' }],
   ['POST', '/syncs/$sync/run', {}],
+  ['POST', '/syncs/$sync/push-door', {}],
   ['GET', '/runs/$run'],
   ['GET', '/runs/$run/failures'],
   ['POST', '/runs/$run/cancel', {}],

@@ -26,7 +26,7 @@ describe.each(['sqlite', 'postgres'] as const)('the door for pushed records on %
       json: {},
       headers
     })
-    expect(opened.status).toBe(201)
+    if (opened.status !== 201) throw new Error(`the door was not opened: ${opened.status}`)
     const { url, signingSecret } = opened.body as { url: string; signingSecret: string }
     path = new URL(url).pathname
     secret = signingSecret

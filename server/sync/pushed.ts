@@ -61,7 +61,9 @@ export async function openPushDoor(
         secret_id: secretId,
         created_at: Date.now()
       })
-      .onConflict(conflict => conflict.column('sync_id').doUpdateSet({ secret_id: secretId, created_at: Date.now() }))
+      .onConflict(conflict =>
+        conflict.column('sync_id').doUpdateSet({ installation_id: sync.installation_id, secret_id: secretId, created_at: Date.now() })
+      )
       .execute()
     if (before) await deps.vault.erase(trx, before.secret_id)
     await appendAudit(trx, deps.vault, {

@@ -10,6 +10,10 @@ import type { AdminPrincipal } from '../identity/principal.ts'
 export const tenantTables = [
   'schedule',
   'intent',
+  'pending_reference',
+  'asset_copy',
+  'pushed_batch',
+  'push_door',
   'link',
   'embedding',
   'write_ledger',
@@ -161,7 +165,20 @@ function idsIn(text: string): string[] {
   return text.match(/[a-z]{3}_[0-9a-z]{26}/g) ?? []
 }
 
-const withoutId = ['intent', 'link', 'embedding', 'budget', 'reveal_count', 'write_ledger', 'content_webhook', 'plan_item', 'staged_key']
+const withoutId = [
+  'intent',
+  'pending_reference',
+  'asset_copy',
+  'push_door',
+  'link',
+  'embedding',
+  'budget',
+  'reveal_count',
+  'write_ledger',
+  'content_webhook',
+  'plan_item',
+  'staged_key'
+]
 const withId = tenantTables.filter(table => table !== 'installation' && !withoutId.includes(table))
 
 async function ownIds(db: Db, { organizationId, installationIds }: Tenant, ids: readonly string[]): Promise<Set<string>> {

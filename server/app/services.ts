@@ -23,6 +23,7 @@ import { syncNow } from '../sync/record-jobs.ts'
 import { entrySyncStatus } from '../sync/status.ts'
 import { listRuns, listSyncs } from '../sync/views.ts'
 import { listDeliveries } from '../webhooks/delivery.ts'
+import { receivePushed } from '../sync/pushed.ts'
 import { receiveContent, receiveLifecycle } from '../webhooks/receive.ts'
 import { listDeadJobs } from './dead-jobs.ts'
 import type { Deps } from './deps.ts'
@@ -40,6 +41,7 @@ export function createServices(deps: Deps): Services {
     ...extensionServices(deps),
     ...consoleServices(deps),
     operator: operatorServices(deps),
+    receivePushed: message => receivePushed(db, deps, message),
     receiveContent: webhook => receiveContent(deps.database, deps, webhook),
     receiveLifecycle: webhook => receiveLifecycle(deps.database, deps, webhook),
     findAccessKey: key => findAccessKey(db, key),

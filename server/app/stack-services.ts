@@ -14,6 +14,7 @@ import { checkConnection, connectorViews, createConnection, getConnection, listC
 import { changeMapping } from '../sync/change.ts'
 import { createSyncs } from '../sync/create.ts'
 import { previewSync } from '../sync/preview.ts'
+import { openPushDoor } from '../sync/pushed.ts'
 import { cancelRun, getRun, startRunBy } from '../sync/runs.ts'
 import { pauseEndpoint } from '../sync/endpoint.ts'
 import { getSync, pauseSync, resumeSync } from '../sync/sync.ts'
@@ -108,6 +109,10 @@ export function stackServices(deps: Deps): StackServices {
       async run(installationId, actor, id) {
         const run = await startRunBy(db, deps, { sync: await getSync(db, { installationId, id }), actor })
         return await theRun(installationId, run.id)
+      },
+      async openPush(installationId, actor, id) {
+        const { sync, signingSecret } = await openPushDoor(db, deps, { installationId, id, actor })
+        return { url: `${deps.publicUrl}/hooks/in/${sync.id}`, signingSecret }
       }
     },
 

@@ -37,7 +37,7 @@ export type AuditAction =
   | `webhook.${'register' | 'enable' | 'renew' | 'remove'}`
   | `connection.${'create' | 'secrets'}`
   | `recipient.${'add' | 'remove'}`
-  | `sync.${'create' | 'pause' | 'resume' | 'mapping'}`
+  | `sync.${'create' | 'pause' | 'resume' | 'mapping' | 'open'}`
   | `run.${'start' | 'cancel'}`
   | `plan.${'make' | 'apply' | 'allow_deletes' | 'discard'}`
   | `drift.${'start' | 'schedule'}`

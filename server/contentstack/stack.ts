@@ -137,6 +137,19 @@ export interface Publishing {
   version: number
 }
 
+export interface NewAsset {
+  bytes: Uint8Array<ArrayBuffer>
+  filename: string
+  contentType: string
+  tags: string[]
+}
+
+export interface PublishTarget {
+  /** By name. */
+  environments: string[]
+  locale: string
+}
+
 export interface StackClient {
   /** The same stack with other defaults for lane, signal or branch. */
   with(options: CallOptions): StackClient
@@ -163,6 +176,10 @@ export interface StackClient {
   /** Environments by name. A notice proves nothing: look at publish_details. */
   publishEntry(contentType: string, uid: string, publishing: Publishing): Promise<void>
   unpublishEntry(contentType: string, uid: string, publishing: Publishing): Promise<void>
+  /** At most ten entries of one locale in one request, https://www.contentstack.com/docs/developers/apis/content-management-api#publish-entries-and-assets-in-bulk. */
+  publishEntries(contentType: string, entries: readonly { uid: string; version: number }[], to: PublishTarget): Promise<void>
+  /** At most 100 MB. Not repeated when its outcome is unknown: look for it by a tag. */
+  createAsset(file: NewAsset): Promise<Asset>
   /** One page, at most 100 assets, without folders. */
   assetsPage(query?: Omit<EntriesQuery, 'locale' | 'only'>): Promise<{ assets: Asset[]; count: number | null }>
   asset(uid: string, query?: { version?: number; includePublishDetails?: boolean }): Promise<Asset | null>
@@ -252,6 +269,14 @@ export function createStack(cma: Cma, defaults: CallOptions = {}): StackClient {
         repeat: 'always'
       })
     },
+    async publishEntries(contentType, published, { environments, locale }) {
+      const json = {
+        entries: published.map(entry => ({ ...entry, content_type: contentType, locale })),
+        locales: [locale],
+        environments
+      }
+      await call({ method: 'POST', path: '/bulk/publish', json, repeat: 'always' })
+    },
     async assetsPage(query = {}) {
       const body = await get<{ assets?: Asset[]; count?: number }>('/assets', listQuery(query))
       return { assets: body.assets ?? [], count: body.count ?? null }
@@ -259,6 +284,13 @@ export function createStack(cma: Cma, defaults: CallOptions = {}): StackClient {
     async asset(uid, query = {}) {
       const wanted = { version: query.version, include_publish_details: query.includePublishDetails || undefined }
       return (await missingAsNull(get<{ asset: Asset }>(`/assets/${part(uid)}`, wanted)))?.asset ?? null
+    },
+    async createAsset({ bytes, filename, contentType, tags }) {
+      const form = new FormData()
+      form.append('asset[upload]', new Blob([bytes], { type: contentType }), filename)
+      form.append('asset[title]', filename)
+      form.append('asset[tags]', tags.join(','))
+      return (await call<{ asset: Asset }>({ method: 'POST', path: '/assets', form })).asset
     },
     locales: () => all<Locale>('/locales', 'locales'),
     environments: () => all<Environment>('/environments', 'environments'),

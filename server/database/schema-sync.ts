@@ -1,5 +1,7 @@
 // The data model, second page: what a sync keeps, from the webhook received to the link written. Conventions: schema.ts.
 
+import type { Generated } from 'kysely'
+
 /** One webhook received. Unique dedupe_key. The body is kept exactly as the signature covered it. */
 export interface DeliveryTable {
   id: string
@@ -75,7 +77,7 @@ export interface SyncTable {
   locales_json: string
   /** [{ from, to, type, required?, default? }] in the direction of travel. */
   mapping_json: string
-  /** Outbound: sync/sync.ts OutboundOptions. Inbound: { table, externalIdField, cursorColumn?, publish? }. */
+  /** Outbound: sync/sync.ts OutboundOptions. Inbound: InboundOptions. */
   options_json: string
   state: 'active' | 'paused'
   paused_reason: string | null
@@ -91,7 +93,7 @@ export interface RunTable {
   organization_id: string
   installation_id: string
   sync_id: string
-  cause: 'initial' | 'schedule' | 'person' | 'reconcile'
+  cause: 'initial' | 'schedule' | 'person' | 'reconcile' | 'push'
   caused_by: string
   status: 'queued' | 'running' | 'success' | 'partial' | 'failed' | 'paused' | 'cancelled'
   /** Where it will resume; null = from the beginning. */
@@ -143,6 +145,10 @@ export interface LinkTable {
   /** What caused the last write: 'run run_…', 'webhook dlv_…', 'person Ada …'. */
   cause: string
   last_run_id: string | null
+  /** Inbound: the version that publish_details last showed; 0 = none. */
+  published_version: Generated<number>
+  /** The version that is still to be published; null = nothing is. */
+  publish_due: Generated<number | null>
   /** While claim_until lies ahead, whoever holds claim_token alone may write this record (engine.md §5). */
   claim_token: string | null
   claim_until: number | null
@@ -179,4 +185,52 @@ export interface EmbeddingTable {
   child_uid: string
   organization_id: string
   installation_id: string
+}
+
+/** A field of a record written without its references, because records that they name have no entry yet (sync/references.ts). */
+export interface PendingReferenceTable {
+  link_set_id: string
+  branch: string
+  locale: string
+  external_id: string
+  field: string
+  organization_id: string
+  installation_id: string
+  sync_id: string
+  /** All the external ids of the field, in order. */
+  ids_json: string
+  created_at: number
+}
+
+/** A file that inbound syncs have brought into the stack, by its content (sync/assets-in.ts). */
+export interface AssetCopyTable {
+  installation_id: string
+  branch: string
+  content_hash: string
+  organization_id: string
+  /** null: an upload is under way, or its answer was lost. */
+  asset_uid: string | null
+  claimed_at: number
+}
+
+/** Where an external system may push records of an inbound sync (sync/pushed.ts). */
+export interface PushDoorTable {
+  sync_id: string
+  organization_id: string
+  installation_id: string
+  secret_id: string
+  created_at: number
+}
+
+/** One message that came through it. Unique (sync_id, message_id). */
+export interface PushedBatchTable {
+  id: string
+  organization_id: string
+  installation_id: string
+  sync_id: string
+  run_id: string
+  message_id: string
+  /** '' once its records are carried. */
+  body_json: string
+  received_at: number
 }

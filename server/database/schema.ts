@@ -7,12 +7,16 @@
 import type { Generated, Insertable, Selectable } from 'kysely'
 import type { DriftTable, PlanItemTable, PlanTable, RunRecordTable, StagedKeyTable } from './schema-plan.ts'
 import type {
+  AssetCopyTable,
   ConnectionTable,
   ContentWebhookTable,
   DeliveryTable,
   EmbeddingTable,
   IntentTable,
   LinkTable,
+  PendingReferenceTable,
+  PushDoorTable,
+  PushedBatchTable,
   RunTable,
   SyncTable
 } from './schema-sync.ts'
@@ -50,6 +54,10 @@ export interface Schema {
   run_record: RunRecordTable
   drift: DriftTable
   staged_key: StagedKeyTable
+  pending_reference: PendingReferenceTable
+  asset_copy: AssetCopyTable
+  push_door: PushDoorTable
+  pushed_batch: PushedBatchTable
 }
 
 /** A tenant: one Contentstack organization in one region. `unclaimed` until the operator lists it; unclaimed ones stay idle. */

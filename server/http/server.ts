@@ -12,10 +12,18 @@ import { type OperatorServices, operatorRoutes } from './operator/operator.ts'
 import { healthRoutes } from './public/health.ts'
 import { type OAuthServices, oauthRoutes } from './public/oauth.ts'
 import { pageStyle } from './public/page.ts'
+import { type PushedServices, pushedRoutes } from './public/pushed.ts'
 import { securityHeaders, uiRoutes } from './public/ui.ts'
 import { type WebhookServices, webhookRoutes } from './public/webhooks.ts'
 
-export interface Services extends ConsoleServices, ExtensionServices, GatewayServices, OAuthServices, OperatorServices, WebhookServices {
+export interface Services
+  extends ConsoleServices,
+    ExtensionServices,
+    GatewayServices,
+    OAuthServices,
+    OperatorServices,
+    PushedServices,
+    WebhookServices {
   log: Log
   /** Whose X-Forwarded-For is believed: what is limited per address must be limited per person, not per proxy. */
   trustedProxies: string[]
@@ -53,6 +61,7 @@ export function createServer(services: Services): Express {
 
   app.use(healthRoutes(services))
   app.use(webhookRoutes(services))
+  app.use(pushedRoutes(services))
   app.use('/gateway', gatewayRoutes(services))
 
   app.use(securityHeaders([], https))

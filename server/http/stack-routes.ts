@@ -61,6 +61,7 @@ export interface StackServices {
     remap(installationId: string, actor: Actor, syncId: string, mapping: SyncMapping['mapping']): Promise<shapes.Sync>
     change(installationId: string, actor: Actor, syncId: string, change: SyncChange): Promise<shapes.Sync>
     run(installationId: string, actor: Actor, syncId: string): Promise<shapes.Run>
+    openPush(installationId: string, actor: Actor, syncId: string): Promise<shapes.PushDoor>
   }
   runs: {
     list(filter: { installationId: string; syncId?: string | undefined; before?: string | undefined }): Promise<shapes.List<shapes.Run>>
@@ -195,6 +196,14 @@ export function stackRoutes(services: StackServices, scopeOf: (request: Request,
     'sync.run',
     ({ id, actor, request }) => services.syncs.run(id, actor, paramOf(request, 'syncId')),
     202
+  )
+
+  route(
+    'post',
+    '/syncs/:syncId/push-door',
+    'connection.write',
+    ({ id, actor, request }) => services.syncs.openPush(id, actor, paramOf(request, 'syncId')),
+    201
   )
 
   route('get', '/runs', 'sync.read', ({ id, request }) =>

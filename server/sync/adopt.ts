@@ -241,11 +241,13 @@ async function takeOverSyncs(trx: Db, installation: Installation, old: Installat
   const syncs = await trx.selectFrom('sync').select('id').where('installation_id', '=', old.id).execute()
   const ids = syncs.map(({ id }) => id)
   await regroup(trx, [...ids, ...ids.map(driftScheduleId)], installation.id)
-  await trx
-    .updateTable('intent')
-    .set({ installation_id: installation.id })
-    .where('link_set_id', 'in', eb => eb.selectFrom('sync').select('link_set_id').where('installation_id', '=', old.id))
-    .execute()
+  for (const table of ['intent', 'pending_reference'] as const) {
+    await trx
+      .updateTable(table as 'intent')
+      .set({ installation_id: installation.id })
+      .where('link_set_id', 'in', eb => eb.selectFrom('sync').select('link_set_id').where('installation_id', '=', old.id))
+      .execute()
+  }
   await trx
     .updateTable('run')
     .set({ status: 'paused' })

@@ -4,9 +4,12 @@
 import { databaseNow } from '../database/clock.ts'
 import type { Db } from '../database/database.ts'
 import type { Entry, StackClient } from '../contentstack/stack.ts'
+import { brake, deletesOf } from './brake.ts'
 import { type Carried, carry, type Current, type Outbound } from './carry.ts'
 import { removeExtras } from './extras.ts'
-import type { Chooser, Inbound, Todo } from './inbound.ts'
+import { openWork, runInbound } from './inbound.ts'
+import { removePlanned } from './inbound-gone.ts'
+import type { Chooser, Inbound, Turn } from './inbound-work.ts'
 import { findLinks } from './links.ts'
 import { findPlan, type ItemRow, type PlanRow, pendingItems, type Settled, settleItems, tellSkipped } from './plans.ts'
 import { advanceRun, noCounters, type RunRow } from './runs.ts'
@@ -19,6 +22,7 @@ const itemsAtOnce = 100
 const recordsAtOnce = 40
 
 const changed = 'The sync was changed since this was planned.'
+const overBrake = 'More records would be deleted within a day than a sync deletes by itself.'
 
 /** The plan of a run; null when the sync was changed meanwhile: then nothing more of it is done, and all that is left is skipped. */
 export async function planOfRun(db: Db, sync: SyncRow, run: RunRow): Promise<PlanRow | null> {
@@ -120,7 +124,7 @@ function leftAlone(carried: Carried, keys: ReadonlyMap<string, string>): Settled
   return [
     ...skipped(carried.skipped, 'It was written since it was planned.'),
     ...skipped(carried.busy, 'Somebody else is writing it.'),
-    ...skipped(carried.parked, 'More records would be deleted within a day than a sync deletes by itself.')
+    ...skipped(carried.parked, overBrake)
   ]
 }
 
@@ -147,16 +151,25 @@ export async function skipRest(db: Db, sync: SyncRow, run: RunRow, why = changed
   }
 }
 
-export function chooserOf(
-  db: Db,
-  { stack, sync, locale }: Pick<Inbound, 'stack' | 'sync' | 'locale'>,
-  run: RunRow,
-  plan: PlanRow
-): Chooser {
+/** What is written goes the way of every run; deletes only where a person allowed them. Throws as runInbound does. */
+export async function applyInbound(db: Db, inbound: Inbound, run: RunRow, plan: PlanRow, until: number): Promise<Turn> {
+  if (plan.creates + plan.updates > 0) {
+    const outcome = await runInbound(db, { ...inbound, plan: chooserOf(db, inbound, run, plan) }, run, until)
+    if (outcome !== 'done') return outcome
+  }
+  if (plan.deletes === 0) return 'done'
+  if (plan.allowed_deletes === null && brake(await deletesOf(db, inbound.sync, plan.deletes)) !== null) {
+    await skipRest(db, inbound.sync, run, overBrake)
+    return 'done'
+  }
+  return (await removePlanned(db, await openWork(inbound, run), plan, until)) ? 'done' : 'slice'
+}
+
+function chooserOf(db: Db, { stack, sync, locale }: Pick<Inbound, 'stack' | 'sync' | 'locale'>, run: RunRow, plan: PlanRow): Chooser {
   return {
     from: plan.checkpoint_json === null ? null : (JSON.parse(plan.checkpoint_json) as { from: string | null }).from,
     async choose(todo) {
-      const items = await pendingItems(db, plan.id, { keys: todo.map(({ record }) => record.key) })
+      const items = await pendingItems(db, plan.id, { keys: todo.map(({ key }) => key) })
       const entries = await targetsOf(stack, sync, locale, items)
       const links = await findLinks(
         db,
@@ -164,10 +177,10 @@ export function chooserOf(
         locale,
         items.map(item => item.external_id)
       )
-      const chosen: Todo[] = []
+      const chosen: (typeof todo)[number][] = []
       const moved: Settled[] = []
       for (const item of items) {
-        const one = todo.find(({ record }) => record.key === item.external_id)!
+        const one = todo.find(({ key }) => key === item.external_id)!
         const entry = entries.get(item.external_id)
         const skip = (why: string): number => moved.push({ key: item.external_id, state: 'skipped', why })
         if (one.hash !== item.source_hash) skip('The record was changed at its source since it was planned.')

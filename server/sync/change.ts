@@ -23,12 +23,13 @@ export async function changeMapping(
   const row = await getConnection(db, { installationId: sync.installation_id, id: sync.connection_id })
   const connection = openConnection(db, deps, row)
   const client = await deps.stackFor(sync.installation_id, { lane: 'people', actor: { kind: 'sync', id: sync.id }, signal })
-  const contentType = await client.with({ branch: sync.branch }).contentType(sync.content_type)
+  const stack = client.with({ branch: sync.branch })
+  const contentType = await stack.contentType(sync.content_type)
   const draft = { connectionId: row.id, contentTypes: [sync.content_type], direction: sync.direction, mapping: input.mapping }
   const mapping =
     sync.direction === 'outbound'
       ? draftOutbound({ ...draft, target: '' }, contentType, connection).mapping
-      : (await draftInbound(sameKey(sync, draft), [contentType], connection, signal)).mapping
+      : (await draftInbound(sameKey(sync, draft), [contentType], connection, stack, signal)).mapping
   if (sync.direction === 'outbound') await connection.prepare(outboundShape(outboundOptions(sync).table, mapping), signal)
   return await db.transaction().execute(async trx => {
     const changed = { mapping_json: JSON.stringify(mapping), revision: sync.revision + 1, updated_at: Date.now() }

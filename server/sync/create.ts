@@ -11,6 +11,7 @@ import { schedule } from '../jobs/scheduler.ts'
 import { assetsType, assetsUid } from './assets-out.ts'
 import { getConnection, type OpenConnection, openConnection } from './connections.ts'
 import { refuseDefaults } from './fit.ts'
+import { checkInboundOptions, type InboundInput } from './inbound-options.ts'
 import {
   checkInbound,
   checkOutbound,
@@ -37,6 +38,7 @@ export interface SyncInput extends OutboundInput {
   locales?: string[] | undefined
   mapping?: MappingInput[] | undefined
   externalIdField?: string | undefined
+  inbound?: InboundInput | undefined
   schedule?: { cron: string; timeZone: string } | undefined
 }
 
@@ -57,6 +59,8 @@ export async function createSyncs(
   const { installation, actor, sync } = input
   const signal = AbortSignal.timeout(checkSeconds * 1000)
   const branch = sync.branch ?? 'main'
+  if (sync.direction === 'outbound' && sync.inbound)
+    throw new AppError('invalid', 'An outbound sync takes no inbound options.', { fields: { inbound: ['not for an outbound sync'] } })
   const connection = openConnection(db, deps, await getConnection(db, { installationId: installation.id, id: sync.connectionId }))
   const client = await deps.stackFor(installation.id, { lane: 'people', actor: { kind: 'sync', id: 'new' }, signal })
   const stack = client.with({ branch })
@@ -68,7 +72,7 @@ export async function createSyncs(
   const drafts =
     options !== null
       ? contentTypes.map(contentType => draftOutbound(sync, contentType, connection, options))
-      : [await draftInbound(sync, contentTypes, connection, signal)]
+      : [await draftInbound(sync, contentTypes, connection, stack, signal)]
   if (sync.direction === 'outbound') await prepareAll(db, connection, drafts, signal)
   return await db.transaction().execute(async trx => {
     await refuseTaken(trx, connection, sync.direction, branch, drafts)
@@ -178,6 +182,7 @@ export async function draftInbound(
   sync: SyncInput,
   contentTypes: ContentType[],
   connection: OpenConnection,
+  stack: StackClient,
   signal: AbortSignal
 ): Promise<Draft> {
   const [contentType] = contentTypes
@@ -199,24 +204,34 @@ export async function draftInbound(
     : [{ from: key, to: sync.externalIdField, required: true }, ...given]
   const mapping = checkInbound(contentType, columns, rows)
   refuseDefaults('inbound', mapping, contentType)
-  const options: InboundOptions = { table: sync.target, key, externalIdField: sync.externalIdField }
+  const more = await checkInboundOptions(stack, columns, sync.inbound ?? {})
+  const options: InboundOptions = { table: sync.target, key, externalIdField: sync.externalIdField, ...more }
   return { name: `${connection.row.name} -> ${contentType.title}`, content_type: contentType.uid, mapping, options }
 }
 
-/** The column mapped to the external id field, else the primary key. */
+/** The column mapped to the external id field, else the primary key. With several rows for one external id only that will do. */
 function keyOf(sync: SyncInput, externalIdField: string, columns: readonly Field[]): string {
   const mapped = sync.mapping?.find(row => row.to === externalIdField)
-  if (mapped?.from !== undefined) return mapped.from
   // By it the record is found again, and only the source can find a record by a column of its own.
-  if (mapped) {
+  if (mapped && mapped.from === undefined) {
     throw new AppError('invalid', `The field ${externalIdField} holds the record's key: it takes a column, no expression.`, {
       fields: { mapping: [`the row to ${externalIdField} needs a column`] }
+    })
+  }
+  const severalRows = sync.inbound?.localeColumn !== undefined
+  if (mapped?.from !== undefined && !severalRows) return mapped.from
+  if (!mapped && severalRows) {
+    throw new AppError('invalid', 'With a column for locales the column that holds the external id must be named.', {
+      remedy: `Map it to ${externalIdField}.`,
+      fields: { mapping: [`needs a row to ${externalIdField}`] }
     })
   }
   const [key, ...more] = columns.filter(column => column.key)
   if (key && more.length === 0) return key.name
   throw new AppError('invalid', `The table ${sync.target} has ${key ? 'several key columns' : 'no primary key'}.`, {
-    remedy: `Map one unique column to ${externalIdField}.`,
+    remedy: severalRows
+      ? 'With a column for locales each row needs a key of its own: add a primary key of one column, or read from a view that has one.'
+      : `Map one unique column to ${externalIdField}.`,
     fields: { mapping: [`needs a row to ${externalIdField}`] }
   })
 }

@@ -3,25 +3,21 @@
 // deleted is found without holding a content type in memory. It goes on from its checkpoint as runs do.
 import type { Db } from '../database/database.ts'
 import type { Entry, StackClient } from '../contentstack/stack.ts'
-import type { Field, SourceRecord } from '../connectors/connector.ts'
 import { AppError, isAppError } from '../errors.ts'
-import { targetsOf } from './apply.ts'
 import { recordsOf } from './assets-out.ts'
 import { brake, deletesOf, linkedRecords } from './brake.ts'
 import { type Current, entriesOf, type Outbound } from './carry.ts'
-import { compute, type Computed } from './computed.ts'
 import { fieldDiffs } from './diff.ts'
-import { columnsRead, type Inbound, lastCheckpoint } from './inbound.ts'
-import { holds, recordFields, recordHash, recordInput } from './inward.ts'
+import type { Inbound } from './inbound-work.ts'
 import { findLinks, type LinkRow } from './links.ts'
 import type { ListedPage } from './listing.ts'
 import { destinationKey } from './outward.ts'
 import { rowsOf } from './rows.ts'
-import { planInbound, planOutbound } from './plan.ts'
+import { planOutbound } from './plan.ts'
 import { addItems, type NewItem, type PlanRow } from './plans.ts'
 import { listCurrent } from './source.ts'
 import { dropStaged, linksAfter, stage, stagedAmong } from './staging.ts'
-import { inboundOptions, localesOf } from './sync.ts'
+import { localesOf } from './sync.ts'
 
 interface OutboundCheckpoint {
   locales: string[]
@@ -49,7 +45,6 @@ export async function dryRunOutbound(
   plan: PlanRow,
   until: number
 ): Promise<'done' | 'slice'> {
-  const { sync } = outbound
   let at = await beginning(db, outbound, stack, plan)
   while (at.at < at.locales.length) {
     const locale = at.locales[at.at] ?? ''
@@ -168,7 +163,7 @@ async function withDiffs(outbound: Outbound, writes: readonly PlannedWrite[]): P
 }
 
 /** Links that the listing did not meet. Whether their entries are really gone is asked one by one when the plan is carried out. */
-async function planVanished(db: Db, { sync, signal }: Outbound, plan: PlanRow): Promise<void> {
+export async function planVanished(db: Db, { sync, signal }: Pick<Outbound | Inbound, 'sync' | 'signal'>, plan: PlanRow): Promise<void> {
   for await (const links of linksAfter(db, sync, null, signal)) {
     const quiet = links.filter(link => link.status !== 'deleted' && link.synced_at < plan.created_at)
     const met = await stagedAmong(
@@ -185,7 +180,8 @@ async function planVanished(db: Db, { sync, signal }: Outbound, plan: PlanRow): 
           entryUid: link.entry_uid,
           step: 'delete',
           expectedVersion: link.version,
-          sourceHash: '',
+          // Inbound: which run met it last tells whether it has come back by then.
+          sourceHash: sync.direction === 'inbound' ? (link.last_run_id ?? '') : '',
           diff: null
         })
       )
@@ -193,90 +189,8 @@ async function planVanished(db: Db, { sync, signal }: Outbound, plan: PlanRow): 
   }
 }
 
-interface InboundCheckpoint {
-  /** What the plan was read from, and what it has come to; JSON. */
-  from: string | null
-  at: string | null
-}
-
-/** 'slice' when `until` has passed. Throws PlanMoved, and AppError as stack and connector do. */
-export async function dryRunInbound(db: Db, inbound: Inbound, plan: PlanRow, until: number): Promise<'done' | 'slice'> {
-  const { sync, mapping, connection, signal } = inbound
-  const { table, key, cursorColumn } = inboundOptions(sync)
-  const columns = await columnsRead(connection, table, mapping, signal)
-  const source = {
-    target: table,
-    key,
-    fields: columns,
-    ...(cursorColumn ? { cursor: cursorColumn } : {})
-  }
-  const from = cursorColumn ? await lastCheckpoint(db, sync) : null
-  let at: InboundCheckpoint = plan.checkpoint_json === null ? { from, at: from } : (JSON.parse(plan.checkpoint_json) as InboundCheckpoint)
-  for await (const page of connection.pull(source, JSON.parse(at.at ?? 'null'), signal)) {
-    const { items, skips } = await lookAtRecords(db, inbound, columns, page.records)
-    const next = { ...at, at: JSON.stringify(page.checkpoint) }
-    await db.transaction().execute(async trx => {
-      await addItems(trx, plan, items)
-      await movePlan(trx, plan, next, { read: page.records.length, skips, total: undefined })
-    })
-    at = next
-    signal.throwIfAborted()
-    if (Date.now() > until && page.snapshotComplete !== true) return 'slice'
-  }
-  await ready(db, inbound, plan, at)
-  return 'done'
-}
-
-async function lookAtRecords(
-  db: Db,
-  inbound: Inbound,
-  columns: readonly Field[],
-  records: readonly SourceRecord[]
-): Promise<{ items: NewItem[]; skips: number }> {
-  const { sync, mapping, locale, stack, signal } = inbound
-  const keys = records.map(record => record.key)
-  const links = await findLinks(db, sync, locale, keys)
-  const changed = records
-    .map(record => ({ record, hash: recordHash(record, mapping), link: links.get(record.key) }))
-    .filter(({ hash, link }) => planInbound(hash, link, sync.revision) !== 'skip')
-  const targets = await targetsOf(
-    stack,
-    sync,
-    locale,
-    changed.map(({ record, link }) => ({ external_id: record.key, entry_uid: link?.entry_uid ?? '' }))
-  )
-  const inputs = changed.map(({ record }) => recordInput(record, columns))
-  const computed = await compute(inbound.expressions, sync.installation_id, mapping, inputs, signal)
-  const items = changed.map(({ record, hash }, index): NewItem => {
-    const entry = targets.get(record.key)
-    const item = { key: record.key, locale, entryUid: entry?.uid ?? '', expectedVersion: entry?._version ?? null, sourceHash: hash }
-    try {
-      if (keys.indexOf(record.key) !== keys.lastIndexOf(record.key))
-        throw new AppError('invalid', `Two records of the source share the key "${record.key}".`)
-      return { ...item, step: entry ? 'update' : 'create', diff: entryDiffs(inbound, record, computed[index], entry) }
-    } catch (error) {
-      if (!isAppError(error, 'invalid')) throw error
-      return { ...item, step: 'fail', diff: null, why: error.message }
-    }
-  })
-  return { items, skips: records.length - changed.length }
-}
-
-/** Fields are compared in the shape that reads give them: a file is written as a uid and read as an asset. */
-function entryDiffs(
-  { mapping, contentType }: Inbound,
-  record: SourceRecord,
-  computed: Computed | undefined,
-  entry: Entry | undefined
-): NewItem['diff'] {
-  const fields = recordFields(record, mapping, contentType, computed)
-  if (!entry) return fieldDiffs(null, fields)
-  const differing = Object.entries(fields).filter(([uid, value]) => !holds(entry, { [uid]: value }, contentType))
-  return fieldDiffs(entry, Object.fromEntries(differing))
-}
-
 /** Adds to the counts and moves the checkpoint, in the transaction that keeps the items. Throws PlanMoved. */
-async function movePlan(
+export async function movePlan(
   trx: Db,
   plan: PlanRow,
   next: object,
@@ -312,7 +226,7 @@ async function beginAgain(db: Db, plan: PlanRow): Promise<void> {
 }
 
 /** Its deletes are judged at once, so that a person sees what will be asked. */
-async function ready(db: Db, { sync }: Pick<Outbound | Inbound, 'sync'>, plan: PlanRow, at: object): Promise<void> {
+export async function ready(db: Db, { sync }: Pick<Outbound | Inbound, 'sync'>, plan: PlanRow, at: object): Promise<void> {
   await dropStaged(db, plan.id)
   const { deletes } = await db.selectFrom('plan').select('deletes').where('id', '=', plan.id).executeTakeFirstOrThrow()
   const linked = await linkedRecords(db, sync)

@@ -8,6 +8,7 @@ import type { Row } from '../database/schema.ts'
 import { AppError } from '../errors.ts'
 import { type Installation, objectOf, organizationOf } from '../installations/installation.ts'
 import type { Vault } from '../vault/vault.ts'
+import { chosenOptions, type InboundInput } from './inbound-options.ts'
 import type { Mapping } from './mapping.ts'
 import { inboundOptions, localesOf, mappingOf, type OutboundOptions, outboundOptions, type SyncRow } from './sync.ts'
 
@@ -46,7 +47,10 @@ interface AnySyncLine {
 
 export type SyncLine =
   | (AnySyncLine & { kind: 'outbound'; options: OutboundOptions })
-  | (AnySyncLine & { kind: 'inbound'; options: { table: string; key: string; externalIdField: string; cursorColumn: string | null } })
+  | (AnySyncLine & {
+      kind: 'inbound'
+      options: { table: string; key: string; externalIdField: string; cursorColumn: string | null } & InboundInput
+    })
 
 /** Branch and content type are its sync's. */
 export interface LinkLine {
@@ -198,8 +202,9 @@ function syncLine(sync: SyncRow, schedule: AnySyncLine['schedule']): SyncLine {
     schedule
   }
   if (sync.direction === 'outbound') return { kind: 'outbound', ...line, options: outboundOptions(sync) }
-  const { table, key, externalIdField, cursorColumn = null } = inboundOptions(sync)
-  return { kind: 'inbound', ...line, options: { table, key, externalIdField, cursorColumn } }
+  const options = inboundOptions(sync)
+  const { table, key, externalIdField, cursorColumn = null } = options
+  return { kind: 'inbound', ...line, options: { table, key, externalIdField, cursorColumn, ...chosenOptions(options) } }
 }
 
 function linkLine(row: Row<'link'>): LinkLine {

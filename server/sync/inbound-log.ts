@@ -10,7 +10,7 @@ import { recordOutcomes } from './run-log.ts'
 import type { RunRow } from './runs.ts'
 import type { SyncRow } from './sync.ts'
 
-export type Written = { entry: Entry; fields: EntryFields; wrote: boolean; conflict?: string } | { error: string }
+export type Told = ({ entry: Entry; wrote: boolean; waiting?: string } & { conflict?: string }) | { error: string }
 
 /** In the transaction of link and counters. What was found to be there already is only counted. */
 export async function recordInbound(
@@ -20,18 +20,19 @@ export async function recordInbound(
   locale: string,
   key: string,
   link: LinkRow | undefined,
-  outcome: Written
+  outcome: Told
 ): Promise<void> {
   const failed = 'error' in outcome
-  const why = failed ? outcome.error : (outcome.conflict ?? null)
+  const waiting = failed ? undefined : outcome.waiting
+  const why = failed ? outcome.error : (waiting ?? outcome.conflict ?? null)
   const entryUid = failed ? (link?.entry_uid ?? '') : outcome.entry.uid
   if (run.plan_id !== null) {
-    const state = failed ? 'failed' : outcome.wrote ? 'done' : 'skipped'
+    const state = failed || waiting !== undefined ? 'failed' : outcome.wrote ? 'done' : 'skipped'
     await settleItems(trx, run.plan_id, [{ key, state, why: state === 'skipped' ? 'The entry holds all of it already.' : why }])
   }
-  if (!failed && !outcome.wrote && run.plan_id === null) return
+  if (!failed && waiting === undefined && !outcome.wrote && run.plan_id === null) return
   const wrote = link?.entry_uid === entryUid ? 'updated' : 'created'
-  const told = failed ? 'failed' : why !== null ? 'conflict' : outcome.wrote ? wrote : 'skipped'
+  const told = failed || waiting !== undefined ? 'failed' : why !== null ? 'conflict' : outcome.wrote ? wrote : 'skipped'
   await recordOutcomes(trx, sync, { runId: run.id, cause: `run ${run.id}` }, [{ key, entryUid, locale, outcome: told, why }])
 }
 

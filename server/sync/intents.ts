@@ -23,11 +23,11 @@ export async function openIntents(db: Db, sync: SyncRow, locale: string, keys: r
   return new Map(rows.map(row => [row.external_id, row]))
 }
 
-/** Takes the place of an older one of the same record. Returns its id. */
+/** Takes the place of an older one of the same record. `unlink`: until it is settled the record does not look unchanged. Returns its id. */
 export async function intend(
   db: Db,
   sync: SyncRow,
-  intent: Of & { entryUid: string | null; hash: string; expected: number | null }
+  intent: Of & { entryUid: string | null; hash: string; expected: number | null; unlink?: boolean }
 ): Promise<string> {
   const id = newId('int')
   await db.transaction().execute(async trx => {
@@ -48,6 +48,15 @@ export async function intend(
         expected_version: intent.expected,
         created_at: Date.now()
       })
+      .execute()
+    if (!intent.unlink) return
+    await trx
+      .updateTable('link')
+      .set({ source_hash: '' })
+      .where('link_set_id', '=', sync.link_set_id)
+      .where('branch', '=', sync.branch)
+      .where('locale', '=', intent.locale)
+      .where('external_id', '=', intent.key)
       .execute()
   })
   return id

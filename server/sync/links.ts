@@ -135,11 +135,25 @@ export async function settleLinks(trx: Db, sync: SyncRow, token: string, settled
 
 type Kept = Pick<
   LinkRow,
-  'locale' | 'external_id' | 'entry_uid' | 'source_hash' | 'stack_hash' | 'version' | 'status' | 'error' | 'cause' | 'last_run_id'
+  | 'locale'
+  | 'external_id'
+  | 'entry_uid'
+  | 'source_hash'
+  | 'stack_hash'
+  | 'version'
+  | 'status'
+  | 'error'
+  | 'cause'
+  | 'last_run_id'
+  | 'publish_due'
 >
 
 /** One record of an inbound run, which is alone with its records: no claim. */
-export async function keepLink(trx: Db, sync: SyncRow, { wrote, ...link }: Kept & { wrote: boolean }): Promise<void> {
+export async function keepLink(
+  trx: Db,
+  sync: SyncRow,
+  { wrote, ...link }: Kept & { wrote: boolean; published_version?: number }
+): Promise<void> {
   const now = await databaseNow(trx)
   const row: LinkRow = {
     ...blankLink(sync, link, now),
@@ -148,12 +162,16 @@ export async function keepLink(trx: Db, sync: SyncRow, { wrote, ...link }: Kept 
     sync_revision: sync.revision,
     synced_at: wrote ? now : 0
   }
-  const { order: _order, synced_at: _at, claim_token: _token, claim_until: _until, ...moved } = row
+  const { order: _order, synced_at: _at, claim_token: _token, claim_until: _until, published_version, ...moved } = row
   await trx
     .insertInto('link')
     .values(row)
     .onConflict(conflict =>
-      conflict.columns(['link_set_id', 'branch', 'locale', 'external_id']).doUpdateSet({ ...moved, ...(wrote ? { synced_at: now } : {}) })
+      conflict.columns(['link_set_id', 'branch', 'locale', 'external_id']).doUpdateSet({
+        ...moved,
+        ...(link.published_version === undefined ? {} : { published_version }),
+        ...(wrote ? { synced_at: now } : {})
+      })
     )
     .execute()
 }
@@ -226,6 +244,8 @@ export function blankLink(sync: SyncRow, record: LinkId, order: number): LinkRow
     error: null,
     cause: '',
     last_run_id: null,
+    published_version: 0,
+    publish_due: null,
     claim_token: null,
     claim_until: null,
     synced_at: 0,

@@ -7,7 +7,7 @@ import { contentTypeNow, pauseIfBroken } from './broken.ts'
 import type { Outbound } from './carry.ts'
 import { getConnection, openConnection } from './connections.ts'
 import type { Expressions } from './expressions.ts'
-import type { Inbound } from './inbound.ts'
+import type { Inbound } from './inbound-work.ts'
 import { outboundShape } from './outward.ts'
 import { mappingOf, outboundOptions, type SyncDeps, type SyncRow } from './sync.ts'
 
@@ -124,7 +124,8 @@ export async function openInbound(
     locale: installation.master_locale || (await masterLocale(stack)),
     signal,
     settleSeconds: deps.settleSeconds ?? 30,
-    lastTry
+    lastTry,
+    fetch: deps.guard.fetch
   }
 }
 

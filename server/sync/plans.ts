@@ -19,7 +19,7 @@ import { brake, deletesOf } from './brake.ts'
 import type { FieldDiff } from './diff.ts'
 import { type Recorded, recordOutcomes } from './run-log.ts'
 import { type RunRow, runKey, startRun } from './runs.ts'
-import { getSync, syncObject, type SyncRow } from './sync.ts'
+import { inboundOptions, getSync, syncObject, type SyncRow } from './sync.ts'
 
 export type PlanRow = Row<'plan'>
 export type ItemRow = Row<'plan_item'>
@@ -50,6 +50,10 @@ export async function startDryRun(
   return await db.transaction().execute(async trx => {
     const sync = await getSync(trx, { installationId: input.installationId, id: input.syncId })
     if (sync.state === 'paused') throw new AppError('conflict', `${sync.name} is paused.`, { remedy: 'Resume it first.' })
+    if (sync.direction === 'inbound' && inboundOptions(sync).localeColumn !== undefined)
+      throw new AppError('conflict', `${sync.name} writes several locales of one record, which a plan cannot tell apart.`, {
+        remedy: 'Preview it on a few records instead.'
+      })
     await lockSync(trx, sync)
     const under = await openPlan(trx, sync, 'dry-run', 'making')
     if (under) return under

@@ -61,7 +61,7 @@ export async function previewSync(
   const count = preview.records ?? usualRecords
   const work = { db, deps, installation, connection, stack, contentType, locale, count, sync, signal }
   if (preview.direction === 'outbound') return await outbound(work, draftOutbound(input, contentType, connection))
-  return await inbound(work, await draftInbound(input, [contentType], connection, signal))
+  return await inbound(work, await draftInbound(input, [contentType], connection, stack, signal))
 }
 
 interface Work {
@@ -94,8 +94,8 @@ async function outbound(work: Work, { mapping }: Draft): Promise<PreviewRecord[]
 
 async function inbound(work: Work, { mapping, options }: Draft): Promise<PreviewRecord[]> {
   const { contentType, connection, sync, signal } = work
-  const { table, key, externalIdField } = options as InboundOptions
-  const columns = await columnsRead(connection, table, mapping, signal)
+  const { table, key, externalIdField, localeColumn } = options as InboundOptions
+  const columns = await columnsRead({ connection, mapping, signal }, { table, localeColumn })
   const records = await firstRecords(connection, { target: table, key, fields: columns }, work)
   const keys = records.map(record => record.key)
   const links = await linksOf(work, keys)

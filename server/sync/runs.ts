@@ -51,11 +51,22 @@ export async function startRun(trx: Db, { sync, cause, causedBy, plan }: RunStar
     .selectAll()
     .where('sync_id', '=', sync.id)
     .where('status', 'in', ['queued', 'running'])
+    // A pushed batch brings what it holds and no more.
+    .where('cause', '!=', 'push')
     .orderBy('id', 'desc')
     .executeTakeFirst()
   if (under && plan)
     throw new AppError('conflict', `A run of ${sync.name} is under way.`, { remedy: 'Apply the plan once it has ended, or cancel it.' })
   if (under) return under
+  return await insertRun(trx, { sync, cause, causedBy, plan })
+}
+
+/** A run of its own for each pushed batch, behind those under way. */
+export async function enqueuePushed(trx: Db, sync: RunStart['sync']): Promise<RunRow> {
+  return await insertRun(trx, { sync, cause: 'push', causedBy: 'push' })
+}
+
+async function insertRun(trx: Db, { sync, cause, causedBy, plan }: RunStart): Promise<RunRow> {
   const run: RunRow = {
     id: newId('run'),
     organization_id: sync.organization_id,

@@ -46,6 +46,14 @@ export interface InboundOptions {
   /** The entry's field that holds it. */
   externalIdField: string
   cursorColumn?: string
+  /** What becomes of the entry of a record that its source has no more. Absent: keep. */
+  onDisappearance?: 'keep' | 'unpublish' | 'delete'
+  /** Environments, by name, in which each written version is published. Absent: entries stay drafts. */
+  publish?: { environments: string[] }
+  /** What the columns of reference fields hold. Absent: uids of entries. */
+  references?: 'uid' | 'externalId'
+  /** The column that names each record's locale; the external id is then the column mapped to its field, `key` the source's own. */
+  localeColumn?: string
 }
 
 export const mappingOf = (sync: SyncRow): Mapping[] => JSON.parse(sync.mapping_json) as Mapping[]
@@ -119,13 +127,15 @@ export async function resumeSync(
       .set({ state: active.state, paused_reason: null, updated_at: active.updated_at })
       .where('id', '=', sync.id)
       .execute()
-    const paused = await trx
+    const waiting = await trx
       .selectFrom('run')
       .selectAll()
       .where('sync_id', '=', sync.id)
       .where('status', '=', 'paused')
-      .orderBy('id', 'desc')
-      .executeTakeFirst()
+      .orderBy('id')
+      .execute()
+    for (const pushed of waiting.filter(run => run.cause === 'push')) await restartRun(trx, pushed)
+    const paused = waiting.findLast(run => run.cause !== 'push')
     if (paused) await restartRun(trx, paused)
     else await startRun(trx, { sync: active, cause: 'reconcile', causedBy: input.actor.name })
     await appendAudit(trx, deps.vault, {

@@ -6,6 +6,7 @@ import type { Row } from '../database/schema.ts'
 import { AppError } from '../errors.ts'
 import type { SecretState, Vault } from '../vault/vault.ts'
 import { systemOf } from './connections.ts'
+import { chosenOptions, type InboundInput } from './inbound-options.ts'
 import { getRun, paceView, type RunRow } from './runs.ts'
 import { type MappingInput, mappingInput } from './mapping.ts'
 import { inboundOptions, localesOf, mappingOf, outboundOptions, type SyncRow } from './sync.ts'
@@ -38,6 +39,8 @@ export interface SyncView {
   mapping: MappingInput[]
   externalIdField: string | null
   outbound: OutboundView | null
+  /** null: outbound. */
+  inbound: InboundInput | null
   schedule: { cron: string; timeZone: string; nextAt: number } | null
   state: 'active' | 'running' | 'paused' | 'failing' | 'held'
   pausedReason: string | null
@@ -182,6 +185,7 @@ export async function syncViews(db: Db, syncs: readonly SyncRow[]): Promise<Sync
       mapping: mappingOf(sync).map(row => mappingInput(sync.direction, row)),
       externalIdField: sync.direction === 'inbound' ? inboundOptions(sync).externalIdField : null,
       outbound: sync.direction === 'outbound' ? outboundView(sync) : null,
+      inbound: sync.direction === 'inbound' ? chosenOptions(inboundOptions(sync)) : null,
       schedule: timed ? { cron: timed.cron, timeZone: timed.time_zone, nextAt: timed.next_at } : null,
       state: stateOf(sync, run, records.failed, holds.has(sync.installation_id)),
       pausedReason: sync.paused_reason,

@@ -10,7 +10,7 @@ import type { Db } from '../database/database.ts'
 import { isAppError } from '../errors.ts'
 import type { JobContext, JobKind, JobResult } from '../jobs/job.ts'
 import { holdOf } from '../jobs/queue.ts'
-import { applyOutbound, chooserOf, planOfRun, skipRest } from './apply.ts'
+import { applyOutbound, applyInbound, planOfRun, skipRest } from './apply.ts'
 import { fitJob } from './broken.ts'
 import { carry } from './carry.ts'
 import { words } from './connections.ts'
@@ -19,6 +19,7 @@ import { type Hint, readAgainIn } from './hint.ts'
 import { runInbound } from './inbound.ts'
 import { clearTrouble, noteTrouble } from './links.ts'
 import { fitting, fittingFor, type Memory, createMemory, type OpenDeps, openInbound, openOutbound } from './open.ts'
+import { runPushed } from './pushed-run.ts'
 import { runOutbound } from './outbound.ts'
 import { destinationKey } from './outward.ts'
 import { parentsJob } from './parents.ts'
@@ -79,10 +80,10 @@ export function syncJobs(deps: SyncJobDeps): JobKind[] {
       lane: 'backfill' as const,
       maxAttempts: 5,
       timeoutSeconds: 30,
-      async run({ syncId }: { syncId: string }): Promise<JobResult> {
+      async run({ syncId, cause, causedBy }: { syncId: string; cause?: 'reconcile'; causedBy?: string }): Promise<JobResult> {
         const sync = await findSync(db, syncId)
         if (!sync || sync.state === 'paused') return { cancel: 'the sync is paused or gone' }
-        await db.transaction().execute(trx => startRun(trx, { sync, cause: 'schedule', causedBy: 'schedule' }))
+        await db.transaction().execute(trx => startRun(trx, { sync, cause: cause ?? 'schedule', causedBy: causedBy ?? 'schedule' }))
       }
     }
   ]
@@ -153,8 +154,9 @@ async function turn(
     return plan ? await applyOutbound(db, outbound, stack, run, plan, until) : await runOutbound(db, outbound, stack, run, until)
   }
   const inbound = await openInbound(db, deps, opening, ctx.attempt >= runAttempts - 1)
+  if (run.cause === 'push') return await runPushed(db, inbound, run, until)
   if (!plan) return await runInbound(db, inbound, run, until)
-  const outcome = await runInbound(db, { ...inbound, plan: chooserOf(db, inbound, run, plan) }, run, until)
+  const outcome = await applyInbound(db, inbound, run, plan, until)
   if (outcome === 'done') await skipRest(db, sync, run, 'It was written since it was planned, or is gone from its source.')
   return outcome
 }

@@ -99,6 +99,8 @@ forEachDatabase((open, dialect) => {
         await db
           .insertInto(name as 'sync')
           .values(row as never)
+          // Some tables know a sync once.
+          .onConflict(conflict => conflict.doNothing())
           .execute()
       }
     }

@@ -11,6 +11,7 @@ const routes: [method: string, path: string, json?: object][] = [
   ['PATCH', '/syncs/$sync', { state: 'paused' }],
   ['PATCH', '/syncs/$sync/mapping', { mapping: [{ from: 'title', to: 'title' }] }],
   ['POST', '/syncs/$sync/run', {}],
+  ['POST', '/syncs/$sync/push-door', {}],
   ['GET', '/runs/$run'],
   ['GET', '/runs/$run/failures'],
   ['POST', '/runs/$run/cancel', {}],

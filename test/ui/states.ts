@@ -143,6 +143,7 @@ export const sync: Sync = {
   mapping: [],
   externalIdField: null,
   outbound: { source: 'draft', environment: null, filter: null, embed: 0, richText: 'html' },
+  inbound: null,
   schedule: null,
   state: 'active',
   pausedReason: null,

@@ -48,6 +48,7 @@ export function createStackApi(request: Request, prefix: string) {
     previewSync: (body: c.SyncPreview) => request({ method: 'POST', path: at('syncs/preview'), body, answer: c.Preview }),
     changeMapping: (syncId: string, body: c.SyncMapping) =>
       request({ method: 'PATCH', path: at(`syncs/${id(syncId)}/mapping`), body, answer: c.Sync }),
+    openPush: (syncId: string) => request({ method: 'POST', path: at(`syncs/${id(syncId)}/push-door`), answer: c.PushDoor }),
     runSync: (syncId: string) => request({ method: 'POST', path: at(`syncs/${id(syncId)}/run`), answer: c.Run }),
 
     runs: ({ sync, status, before }: RunsFilter, signal?: AbortSignal) =>

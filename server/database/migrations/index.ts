@@ -5,8 +5,19 @@ import { custodyLife } from './0002-custody-life.ts'
 import { ringKeys } from './0003-ring-keys.ts'
 import { erasures } from './0004-erasures.ts'
 import { deadLetters } from './0005-dead-letters.ts'
+import { inboundLife } from './0006-inbound-life.ts'
 import { outboundSources } from './0007-outbound-sources.ts'
 import { plans } from './0008-plans.ts'
 import { webhookHealth } from './0009-webhook-health.ts'
 
-export const migrations: Migration[] = [firstTables, custodyLife, ringKeys, erasures, deadLetters, outboundSources, plans, webhookHealth]
+export const migrations: Migration[] = [
+  firstTables,
+  custodyLife,
+  ringKeys,
+  erasures,
+  deadLetters,
+  inboundLife,
+  outboundSources,
+  plans,
+  webhookHealth
+]

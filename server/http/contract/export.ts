@@ -2,6 +2,7 @@
 // the counts, so that a file that was cut shows. No secret and no id of one stands in it. Its lines are judged by the command, which
 // reads the whole file first, and again by the operator door, which believes no file.
 import * as z from 'zod/mini'
+import { InboundOptions } from './stack.ts'
 
 const Maybe = z.nullable
 const text = (longest: number) => z.string().check(z.maxLength(longest))
@@ -72,7 +73,7 @@ const OutboundLine = z.strictObject({
 const InboundLine = z.strictObject({
   kind: z.literal('inbound'),
   ...anySync,
-  options: z.strictObject({ table: Name, key: Name, externalIdField: Uid, cursorColumn: Maybe(Name) })
+  options: z.strictObject({ table: Name, key: Name, externalIdField: Uid, cursorColumn: Maybe(Name), ...InboundOptions.shape })
 })
 
 const LinkLine = z.strictObject({

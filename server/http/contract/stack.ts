@@ -172,6 +172,21 @@ export const MappingRow = z.strictObject({
 })
 export type MappingRow = z.infer<typeof MappingRow>
 
+/** What an inbound sync does beside writing entries. */
+export const InboundOptions = z.strictObject({
+  /** Of the entry of a record that the source has no more: left, unpublished everywhere, or deleted. Absent: keep. */
+  onDisappearance: z.optional(z.enum(['keep', 'unpublish', 'delete'])),
+  /** Names of environments in which every written version is published. Absent: entries stay drafts. */
+  publish: z.optional(
+    z.strictObject({ environments: z.array(z.string().check(z.minLength(1), z.maxLength(200))).check(z.minLength(1), z.maxLength(10)) })
+  ),
+  /** What columns of reference fields hold: uids of entries (when absent), or the external ids of records of other inbound syncs. */
+  references: z.optional(z.enum(['uid', 'externalId'])),
+  /** The column that holds each row's locale: one row for each locale of a record. Absent: every row is of the master locale. */
+  localeColumn: z.optional(z.string().check(z.minLength(1), z.maxLength(300)))
+})
+export type InboundOptions = z.infer<typeof InboundOptions>
+
 export const Sync = z.object({
   id: z.string(),
   installationId: z.string(),
@@ -196,6 +211,8 @@ export const Sync = z.object({
       richText: z.enum(['html', 'text'])
     })
   ),
+  /** null: outbound. */
+  inbound: Maybe(InboundOptions),
   schedule: Maybe(z.object({ cron: z.string(), timeZone: z.string(), nextAt: Time })),
   /** running: a run is under way. failing: active, but its last run or some records failed. held: its installation's jobs are on hold. */
   state: z.enum(['active', 'running', 'paused', 'failing', 'held']),
@@ -230,6 +247,7 @@ export const NewSync = z.strictObject({
   references: z.optional(z.strictObject({ embed: z.literal([1, 2, 3]) })),
   /** Outbound: how JSON rich text reads. Default 'html'. */
   richText: z.optional(z.enum(['html', 'text'])),
+  inbound: z.optional(InboundOptions),
   schedule: z.optional(z.strictObject({ cron: z.string(), timeZone: z.string() }))
 })
 export type NewSync = z.infer<typeof NewSync>
@@ -270,6 +288,13 @@ export type SyncMapping = z.infer<typeof SyncMapping>
 export const SyncChange = z.strictObject({ state: z.enum(['active', 'paused']) })
 export type SyncChange = z.infer<typeof SyncChange>
 
+/**
+ * POST syncs/:id/push-door -> PushDoor: opens it, or gives it another secret. Messages are signed by https://www.standardwebhooks.com;
+ * the secret is shown this once.
+ */
+export const PushDoor = z.object({ url: z.string(), signingSecret: z.string() })
+export type PushDoor = z.infer<typeof PushDoor>
+
 /** GET runs?sync=&before=, GET runs/:id, POST syncs/:id/run -> Run, POST runs/:id/cancel -> Run */
 export const Run = z.object({
   id: z.string(),
@@ -277,7 +302,7 @@ export const Run = z.object({
   syncName: z.string(),
   installationId: z.string(),
   stackName: z.string(),
-  cause: z.enum(['initial', 'schedule', 'person', 'reconcile']),
+  cause: z.enum(['initial', 'schedule', 'person', 'reconcile', 'push']),
   causedBy: z.string(),
   status: z.enum(['queued', 'running', 'success', 'partial', 'failed', 'paused', 'cancelled']),
   total: Maybe(z.number()),

@@ -7,6 +7,7 @@ import type { Connection, ContentType, NewSync } from '../../../server/http/cont
 import { Button, counted, Notice, Problem, Waiting } from '../basics.tsx'
 import { Choice, fieldErrors, SelectField, TextField } from '../field.tsx'
 import { type InboundChoice, InboundFields } from './inbound-fields.tsx'
+import { InboundOptionFields, noOptions, optionsOf } from './inbound-options.tsx'
 import { type DraftRow, isComplete, mappingOf } from './mapping-rows.ts'
 import { OutboundFields, outboundBody, usualOutbound } from './outbound-fields.tsx'
 import { OutboundMapping } from './outbound-mapping.tsx'
@@ -61,6 +62,7 @@ function Form({ connections, types, onClose }: { connections: Connection[]; type
   const [outbound, setOutbound] = useState(usualOutbound)
   const [columns, setColumns] = useState<DraftRow[] | null>(null)
   const [inbound, setInbound] = useState<InboundChoice>({ contentType: '', externalIdField: '', rows: null })
+  const [options, setOptions] = useState(noOptions)
   const system = connections.find(connection => connection.id === connectionId)?.system ?? 'system'
   const one = !every && chosen.length === 1 ? types.find(type => type.uid === chosen[0]) : undefined
   const mapped = way === 'inbound' ? inbound.rows : one ? columns : null
@@ -77,6 +79,7 @@ function Form({ connections, types, onClose }: { connections: Connection[]; type
               ...base,
               contentTypes: [inbound.contentType],
               externalIdField: inbound.externalIdField,
+              inbound: optionsOf(options),
               ...(inbound.rows ? { mapping: mappingOf(inbound.rows, way) } : {}),
               ...(schedule ? { schedule: { cron: schedule, timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone } } : {})
             }
@@ -184,6 +187,7 @@ function Form({ connections, types, onClose }: { connections: Connection[]; type
             onValue={setInbound}
             error={create.error}
           />
+          <InboundOptionFields value={options} onValue={setOptions} error={create.error} />
           <SelectField
             label="Runs"
             value={schedule}

@@ -13,7 +13,13 @@ import { addSample, rateOf, rates, runningRun, type Sample, settled, timeLeft } 
 import { RecordsSection } from './records.tsx'
 import { useRefresh, useRun, useRuns, useStack } from './stack-view.tsx'
 
-const causes: Record<Run['cause'], string> = { initial: 'Initial', schedule: 'Schedule', person: 'Person', reconcile: 'Reconcile' }
+const causes: Record<Run['cause'], string> = {
+  initial: 'Initial',
+  schedule: 'Schedule',
+  person: 'Person',
+  reconcile: 'Reconcile',
+  push: 'Pushed'
+}
 
 export function runColumns(to: (run: Run) => string): Column<Run>[] {
   return [

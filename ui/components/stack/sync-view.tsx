@@ -3,6 +3,7 @@ import { count, Id, Problem, Waiting } from '../basics.tsx'
 import { State, syncStates } from '../state.tsx'
 import { Time } from '../time.tsx'
 import { DriftSection, PlansSection } from './care-section.tsx'
+import { InboundFacts, PushDoor } from './inbound-options.tsx'
 import { RunsSection } from './runs.tsx'
 import { useSync } from './stack-view.tsx'
 import { SyncMapping } from './sync-mapping.tsx'
@@ -49,6 +50,7 @@ export function SyncView({ syncId }: { syncId: string }) {
                 </dd>
               </>
             ) : null}
+            {sync.inbound ? <InboundFacts inbound={sync.inbound} /> : null}
             {sync.schedule ? (
               <>
                 <dt>Next run</dt>
@@ -65,6 +67,7 @@ export function SyncView({ syncId }: { syncId: string }) {
               <Id value={sync.id} />
             </dd>
           </dl>
+          {sync.direction === 'inbound' ? <PushDoor sync={sync} /> : null}
           {sync.mapping.length > 0 ? <SyncMapping sync={sync} /> : null}
         </div>
       </section>

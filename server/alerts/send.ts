@@ -159,7 +159,7 @@ async function post(
 }
 
 function httpRefusal(host: string, { status, headers }: Response, word: string): AppError {
-  const said = `${host} answered ${status}${word}`
+  const said = `${host} answered ${status}${status >= 300 && status < 400 ? ', a redirect, which is not followed' : word}`
   if (status === 429) {
     const retryAfterSeconds = retryAfter(headers.get('retry-after'))
     return new AppError('rate_limited', said, retryAfterSeconds === null ? {} : { retryAfterSeconds })

@@ -9,8 +9,10 @@
 //   webhook.register | enable (somebody had disabled it) | renew (its header secret was exposed) | remove
 //   connection.create | secrets (all of them anew)
 //   recipient.add | remove (who else is told)
-//   sync.create | pause (by a person, or as its endpoint is gone) | resume
+//   sync.create | pause (by a person or by itself) | resume | mapping (another one) | open (a door for pushed records)
 //   run.start (by a person) | cancel
+//   plan.make | apply | allow (its deletes) | discard
+//   drift.start | schedule
 //   job.retry | discard (dead ones, by a person) | overtake (a run ended after another process had taken over)
 //   key.create | revoke
 //   person.login
@@ -39,7 +41,7 @@ export type AuditAction =
   | `recipient.${'add' | 'remove'}`
   | `sync.${'create' | 'pause' | 'resume' | 'mapping' | 'open'}`
   | `run.${'start' | 'cancel'}`
-  | `plan.${'make' | 'apply' | 'allow_deletes' | 'discard'}`
+  | `plan.${'make' | 'apply' | 'allow' | 'discard'}`
   | `drift.${'start' | 'schedule'}`
   | `job.${'retry' | 'discard' | 'overtake'}`
   | `key.${'create' | 'revoke'}`

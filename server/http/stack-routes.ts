@@ -7,16 +7,16 @@ import { type Action, actorOf, can, type Principal } from '../identity/principal
 import type { DeadJob, JobsAnswer } from './contract/jobs.ts'
 import { ApplyPlan, DriftRhythm, recordOutcomes, StartDrift } from './contract/plans.ts'
 import type * as planned from './contract/plans.ts'
+import type { Token, Custody, GrantStart } from './contract/custody.ts'
 import type * as shapes from './contract/stack.ts'
+import { NewGrant, PasteToken } from './contract/custody.ts'
 import {
   Adopt,
   ConnectionSecrets,
   NewAlertRecipient,
   NewConnection,
-  NewGrant,
   NewKey,
   NewSync,
-  PasteToken,
   SyncChange,
   SyncMapping,
   SyncPreview
@@ -35,9 +35,9 @@ export interface Scope {
 export interface StackServices {
   presentInstallation(installationId: string): Promise<shapes.Installation>
   custody: {
-    of(installationId: string): Promise<shapes.Custody>
-    startGrant(installationId: string, actor: Actor, userUid: string | null, grant: NewGrant): Promise<shapes.GrantStart>
-    paste(installationId: string, actor: Actor, userUid: string | null, token: string): Promise<shapes.Token>
+    of(installationId: string): Promise<Custody>
+    startGrant(installationId: string, actor: Actor, userUid: string | null, grant: NewGrant): Promise<GrantStart>
+    paste(installationId: string, actor: Actor, userUid: string | null, token: string): Promise<Token>
   }
   connections: {
     connectors(): shapes.ConnectorInfo[]

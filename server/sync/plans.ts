@@ -288,7 +288,7 @@ export async function applyPlan(
       organizationId: sync.organization_id,
       installationId: sync.installation_id,
       actor,
-      action: allowDeletes === undefined ? 'plan.apply' : 'plan.allow_deletes',
+      action: allowDeletes === undefined ? 'plan.apply' : 'plan.allow',
       object: syncObject(sync),
       detail: { plan: plan.id, run: run.id, creates: plan.creates, updates: plan.updates, deletes: plan.deletes }
     })

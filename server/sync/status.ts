@@ -140,6 +140,8 @@ function runWords(run: Pick<Row<'run'>, 'cause' | 'caused_by'>): string {
       return 'a scheduled run'
     case 'reconcile':
       return 'a run that caught up'
+    case 'push':
+      return 'records pushed by the source'
     case 'person':
       // Editors are not shown the address of the console's people.
       return `a run started by ${run.caused_by.replace(/ <[^>]*>$/, '')}`

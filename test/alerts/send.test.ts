@@ -285,7 +285,7 @@ describe('hooks', () => {
 
   it.each([301, 302, 303, 307, 308])('a %i leads nowhere, even to where it might go', async status => {
     hook.answers.push({ status, headers: { location: elsewhere.url } })
-    expect((await refusalOf(sendSlack(fetch, { url: hook.url }, message, never))).code).toBe('upstream')
+    expect((await refusalOf(sendSlack(fetch, { url: hook.url }, message, never))).code).toBe('invalid')
     expect([hook.received.length, elsewhere.received.length]).toEqual([1, 0])
   })
 

@@ -38,7 +38,6 @@ forEachDatabase((open, dialect) => {
   let vault: Vault
   let harbour: Tenant
   let shore: Tenant
-  /** In the console of both. */
   let both: string
   beforeEach(async () => {
     database = await open()

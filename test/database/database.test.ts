@@ -208,8 +208,8 @@ describe('newId', () => {
   })
 })
 
-// The model is TypeScript and gone at run time, so its two pages are read: interface by interface, column by column.
-const page = ['schema.ts', 'schema-sync.ts']
+// The model is TypeScript and gone at run time, so its pages are read: interface by interface, column by column.
+const page = ['schema.ts', 'schema-sync.ts', 'schema-plan.ts']
   .map(name => readFileSync(new URL(`../../server/database/${name}`, import.meta.url), 'utf8'))
   .join('\n')
 

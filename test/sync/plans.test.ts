@@ -153,7 +153,7 @@ forEachDatabase(open => {
       expect(new Set(stage.rows('author').keys())).toEqual(new Set(uids().map(uid => `${uid}:en-us`)))
       await expect(apply(waiting.id, 40)).rejects.toMatchObject({ code: 'conflict' })
       const audit = await stage.db.selectFrom('audit_event').select('action').where('action', 'like', 'plan.%').execute()
-      expect(audit.map(({ action }) => action)).toEqual(['plan.allow_deletes'])
+      expect(audit.map(({ action }) => action)).toEqual(['plan.allow'])
       // What a person allowed does not count against the day.
       await remove(uids()[0]!)
       expect(await rerun(sync)).toMatchObject({ status: 'success', deleted: 1 })

@@ -1,6 +1,7 @@
 // The pages of one installation on the stage: in the CMS for a stack admin, in the console, and the authorization they begin.
 import type { Frame, Page } from 'playwright-core'
-import type { Custody, Grant, Installation } from '../../server/http/contract/stack.ts'
+import type { Custody, Grant } from '../../server/http/contract/custody.ts'
+import type { Installation } from '../../server/http/contract/stack.ts'
 import type { Pages } from './on-stage.ts'
 import { session } from './stage.ts'
 import { grant, installed, stackDoor } from './states.ts'

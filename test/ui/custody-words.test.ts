@@ -1,7 +1,8 @@
 // What the pages say of a token's life, decided without a server: what is the matter, what comes next, what to press, and how far an
 // authorization is.
 import { describe, expect, it } from 'vitest'
-import type { Grant, Installation, Token } from '../../server/http/contract/stack.ts'
+import type { Grant, Token } from '../../server/http/contract/custody.ts'
+import type { Installation } from '../../server/http/contract/stack.ts'
 import { secretNames } from '../../ui/components/stack/connection-secrets.tsx'
 import { type Seen, stepsOf } from '../../ui/components/stack/grant-steps.ts'
 import {

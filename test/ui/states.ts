@@ -1,15 +1,6 @@
 // What the door answers for an installation in each state of its token's life, in the contract's shapes.
-import type {
-  Alert,
-  AlertRecipient,
-  Connection,
-  ConnectorInfo,
-  Grant,
-  Installation,
-  Predecessor,
-  Sync,
-  Token
-} from '../../server/http/contract/stack.ts'
+import type { Grant, Token } from '../../server/http/contract/custody.ts'
+import type { Alert, AlertRecipient, Connection, ConnectorInfo, Installation, Predecessor, Sync } from '../../server/http/contract/stack.ts'
 import type { WebhookHealth } from '../../server/http/contract/webhooks.ts'
 import type { ErasurePreview, ErasureReceipt } from '../../server/http/contract/console.ts'
 import { type Door, installation } from './stage.ts'

@@ -2,6 +2,7 @@
 // whether a stack admin looks from inside the CMS or an operator from the console.
 import * as z from 'zod/mini'
 import * as p from '../../server/http/contract/plans.ts'
+import { Token, Custody, NewGrant, GrantStart, PasteToken } from '../../server/http/contract/custody.ts'
 import * as c from '../../server/http/contract/stack.ts'
 import { WebhookHealth } from '../../server/http/contract/webhooks.ts'
 import type { Request } from './http.ts'
@@ -23,9 +24,9 @@ export function createStackApi(request: Request, prefix: string) {
   return {
     installation: (signal?: AbortSignal) => request({ path: prefix, answer: c.Installation, signal }),
 
-    custody: (signal?: AbortSignal) => request({ path: at('token'), answer: c.Custody, signal }),
-    startGrant: (body: c.NewGrant) => request({ method: 'POST', path: at('grants'), body, answer: c.GrantStart }),
-    pasteToken: (body: c.PasteToken) => request({ method: 'POST', path: at('tokens/paste'), body, answer: c.Token }),
+    custody: (signal?: AbortSignal) => request({ path: at('token'), answer: Custody, signal }),
+    startGrant: (body: NewGrant) => request({ method: 'POST', path: at('grants'), body, answer: GrantStart }),
+    pasteToken: (body: PasteToken) => request({ method: 'POST', path: at('tokens/paste'), body, answer: Token }),
 
     connectors: (signal?: AbortSignal) => request({ path: at('connectors'), answer: c.listOf(c.ConnectorInfo), signal }),
     connections: (signal?: AbortSignal) => request({ path: at('connections'), answer: c.listOf(c.Connection), signal }),

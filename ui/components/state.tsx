@@ -2,18 +2,8 @@
 // here on one page, so that the sidebar, the configuration page and the console say the same.
 import type { EntrySyncState } from '../../server/http/contract/extension.ts'
 import type { Drift, Plan, PlanItem, RunRecord } from '../../server/http/contract/plans.ts'
-import type {
-  AccessKey,
-  AlertRecipient,
-  Connection,
-  Delivery,
-  Grant,
-  Installation,
-  Run,
-  Sync,
-  Token,
-  VerificationRow
-} from '../../server/http/contract/stack.ts'
+import type { Grant, Token, VerificationRow } from '../../server/http/contract/custody.ts'
+import type { AccessKey, AlertRecipient, Connection, Delivery, Installation, Run, Sync } from '../../server/http/contract/stack.ts'
 import type { WebhookHealth } from '../../server/http/contract/webhooks.ts'
 import { Icon, type IconName } from './icon.tsx'
 

@@ -3,7 +3,7 @@
 //   start -> waiting (window open, custody polled every second) -> revoked | revoke_refused | failed
 import { useMutation, useQuery } from '@tanstack/react-query'
 import { type ReactNode, useEffect, useRef } from 'react'
-import type { Grant, NewGrant } from '../../../server/http/contract/stack.ts'
+import type { Grant, NewGrant } from '../../../server/http/contract/custody.ts'
 import { isApiError } from '../../api/http.ts'
 import { Button, Notice, Problem, useFocused } from '../basics.tsx'
 import { Icon } from '../icon.tsx'

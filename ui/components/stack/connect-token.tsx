@@ -1,7 +1,7 @@
 // Bringing a token in, or a new one for the one that stands, by a person's authorization: how long it lives, which branches it
 // reaches, and then the steps of the authorization. By paste: paste-token.tsx.
 import { useState } from 'react'
-import type { Token } from '../../../server/http/contract/stack.ts'
+import type { Token } from '../../../server/http/contract/custody.ts'
 import { isApiError } from '../../api/http.ts'
 import { Button, Problem, useFocused } from '../basics.tsx'
 import { Choice, fieldErrors, RadioField, TextField } from '../field.tsx'

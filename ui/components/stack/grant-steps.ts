@@ -1,6 +1,6 @@
 // What an authorization does, step by step, and how far it is, as the server's records show it. A step that could not be done is
 // `left`, with what is to do about it; nothing is ticked because it was only supposed to happen. Pure.
-import type { Grant, Token } from '../../../server/http/contract/stack.ts'
+import type { Grant, Token } from '../../../server/http/contract/custody.ts'
 
 export interface Step {
   title: string

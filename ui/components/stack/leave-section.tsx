@@ -1,7 +1,7 @@
 // The ways out: giving the token up, and uninstalling. Both need an Owner's or Admin's authorization first, since only that can delete
 // a token at Contentstack; what was done shows step by step, and then what is left for a person to do by hand.
 import { useState } from 'react'
-import type { Grant } from '../../../server/http/contract/stack.ts'
+import type { Grant } from '../../../server/http/contract/custody.ts'
 import { Button, count, counted } from '../basics.tsx'
 import { Confirm } from '../dialog.tsx'
 import { GrantProgress, useAuthorise } from './authorise.tsx'

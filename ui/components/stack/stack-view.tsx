@@ -2,7 +2,8 @@
 // decides again on every call; what stands here only spares people buttons that would be refused.
 import { createContext, type ReactNode, useContext } from 'react'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
-import type { Grant, Installation } from '../../../server/http/contract/stack.ts'
+import type { Grant } from '../../../server/http/contract/custody.ts'
+import type { Installation } from '../../../server/http/contract/stack.ts'
 import { isApiError } from '../../api/http.ts'
 import type { StackApi } from '../../api/stack.ts'
 import { runningRun } from './progress.ts'

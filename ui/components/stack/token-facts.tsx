@@ -1,5 +1,6 @@
 // All that may be known of the token that stands: everything but the token itself.
-import type { Grant, Installation, Token } from '../../../server/http/contract/stack.ts'
+import type { Grant, Token } from '../../../server/http/contract/custody.ts'
+import type { Installation } from '../../../server/http/contract/stack.ts'
 import { Id } from '../basics.tsx'
 import { Table } from '../list.tsx'
 import { checkStates, grantStates, State, tokenLook } from '../state.tsx'

@@ -1,5 +1,5 @@
 // What other tokens there were, and above all which may still stand in Contentstack although nobody here holds them.
-import type { Grant, Token } from '../../../server/http/contract/stack.ts'
+import type { Grant, Token } from '../../../server/http/contract/custody.ts'
 import { counted, Id, Notice } from '../basics.tsx'
 import { Table } from '../list.tsx'
 import { State, tokenStates } from '../state.tsx'

@@ -1,6 +1,6 @@
 // What the state of a token means to people: what is the matter, what comes next by itself, and what they press. Pure; the same words
 // stand on the app configuration page, in the console and on the pages of editors.
-import type { Token } from '../../../server/http/contract/stack.ts'
+import type { Token } from '../../../server/http/contract/custody.ts'
 import { counted } from '../basics.tsx'
 import { dayMs, daysLeft, untilWords } from '../time.tsx'
 

@@ -1,5 +1,6 @@
 // Which installations need a person, why, and what that person presses. Pure: these are the first words an operator reads.
-import type { AlertRecipient, Custody, Installation } from '../../../server/http/contract/stack.ts'
+import type { Custody } from '../../../server/http/contract/custody.ts'
+import type { AlertRecipient, Installation } from '../../../server/http/contract/stack.ts'
 import { counted } from '../../components/basics.tsx'
 import { installationLook, type Look, needStates } from '../../components/state.tsx'
 import { expiryWords, phaseOf, waitingWords } from '../../components/stack/token-words.ts'

@@ -145,15 +145,15 @@ export interface LinkTable {
   /** What caused the last write: 'run run_…', 'webhook dlv_…', 'person Ada …'. */
   cause: string
   last_run_id: string | null
-  /** Inbound: the version that publish_details last showed; 0 = none. */
-  published_version: Generated<number>
-  /** The version that is still to be published; null = nothing is. */
-  publish_due: Generated<number | null>
   /** While claim_until lies ahead, whoever holds claim_token alone may write this record (engine.md §5). */
   claim_token: string | null
   claim_until: number | null
   synced_at: number
   updated_at: number
+  /** Inbound: the version that publish_details last showed; 0 = none. */
+  published_version: Generated<number>
+  /** The version that is still to be published; null = nothing is. */
+  publish_due: Generated<number | null>
 }
 
 /** Written and committed before each CMA write, settled after it (engine.md §1). */

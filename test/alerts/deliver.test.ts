@@ -239,7 +239,9 @@ forEachDatabase(open => {
     )
     await raise()
     await drain()
-    expect((await jobs()).map(({ state, error }) => [state, error?.includes('a redirect, which is not followed')])).toEqual([['cancelled', true]])
+    expect((await jobs()).map(({ state, error }) => [state, error?.includes('a redirect, which is not followed')])).toEqual([
+      ['cancelled', true]
+    ])
   })
 
   it('sends nothing to where the operator no longer allows it, and says so', async () => {

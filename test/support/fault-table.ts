@@ -81,7 +81,7 @@ export async function openStage(database: TestDatabase, databaseUrl: string): Pr
   const sandbox = await quickSandbox()
   const here = await installedOn(database, sandbox, { vault: await openVault(database.db, { ring: parseKeyRing(keyRing) }) })
   const { db, deps } = here
-  const deaf = foreign.map((kind): JobKind => ({ kind, lane: 'live', maxAttempts: 1, timeoutSeconds: 1, run: () => Promise.resolve() }))
+  const deaf = foreign.map((kind): JobKind => ({ kind, lane: 'live', maxAttempts: 5, timeoutSeconds: 1, run: () => Promise.resolve() }))
   return {
     ...here,
     databaseUrl,

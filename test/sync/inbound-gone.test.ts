@@ -45,7 +45,7 @@ forEachDatabase(open => {
     expect(await lands.rerun(sync)).toMatchObject({
       status: 'partial',
       deleted: 0,
-      error: expect.stringMatching(/no record at all.*3/) as string
+      error: expect.stringMatching(/came back empty while 3 .*plan pln_/) as string
     })
     expect(lands.keys()).toHaveLength(3)
   })
@@ -68,13 +68,13 @@ forEachDatabase(open => {
     expect(await lands.rerun(sync)).toMatchObject({
       status: 'partial',
       deleted: 0,
-      error: expect.stringMatching(/after 25 in the last 24 hours/) as string
+      error: expect.stringMatching(/after 25 within a day/) as string
     })
     expect(lands.keys()).toHaveLength(35)
     await stage.db
-      .updateTable('link')
-      .set({ synced_at: Date.now() - 25 * 3_600_000 })
-      .where('status', '=', 'deleted')
+      .updateTable('run_record')
+      .set({ at: Date.now() - 25 * 3_600_000 })
+      .where('outcome', '=', 'deleted')
       .execute()
     expect(await lands.rerun(sync)).toMatchObject({ status: 'success', deleted: 1 })
   })

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest'
 import { largestPushBytes, openPushDoor, receivePushed, recordsPerPush } from '../../server/sync/pushed.ts'
 import { pauseSync, resumeSync, type SyncRow } from '../../server/sync/sync.ts'
 import { forEachDatabase } from '../support/databases.ts'
+import { applyPlan } from '../../server/sync/plans.ts'
 import { dieAt, inbound, type Lands, landsOf } from './inbound-stage.ts'
 import { openStage, person, type Stage } from './stage.ts'
 
@@ -97,22 +98,28 @@ forEachDatabase(open => {
     expect(lands.keys()).toEqual(['A', 'B', 'C', 'D', 'E', 'F', 'L000', 'L001'])
   })
 
-  it('parks deletions beyond the brake, each with words', async () => {
-    await push({ records: Array.from({ length: 40 }, (_, index) => record(`P${String(index).padStart(2, '0')}`, `P ${index}`)) })
+  it('parks deletions beyond the brake in a plan, which an admin carries out by its exact count', async () => {
+    const names = Array.from({ length: 40 }, (_, index) => `P${String(index).padStart(2, '0')}`)
+    await push({ records: names.map(name => record(name, name)) })
     await stage.drain()
-    await push({ deleted: Array.from({ length: 30 }, (_, index) => `P${String(index).padStart(2, '0')}`) })
+    await push({ deleted: names.slice(0, 30) })
     await stage.drain()
-    expect(await stage.lastRun(sync)).toMatchObject({
-      status: 'partial',
-      deleted: 0,
-      failed: 30,
-      error: expect.stringMatching(/30 of 42/) as string
-    })
+    const error = expect.stringMatching(/30 of 42 .*30 deletes wait in the plan pln_/) as string
+    expect(await stage.lastRun(sync)).toMatchObject({ status: 'partial', deleted: 0, failed: 0, error })
     expect(lands.keys()).toHaveLength(42)
-    expect((await lands.linksOf(sync)).get('P07')).toMatchObject({
-      status: 'failed',
-      error: expect.stringMatching(/Reported as gone/) as string
-    })
+    // One of them is back before anybody decides.
+    await push({ records: [record('P07', 'P07 again')] })
+    await stage.drain()
+    const plan = await stage.db.selectFrom('plan').selectAll().where('kind', '=', 'brake').executeTakeFirstOrThrow()
+    const apply = { installationId: stage.installation.id, id: plan.id, actor: person }
+    await expect(applyPlan(stage.db, stage.deps, { ...apply, allowDeletes: 29 })).rejects.toMatchObject({ code: 'conflict' })
+    await applyPlan(stage.db, stage.deps, { ...apply, allowDeletes: 30 })
+    await stage.drain()
+    expect(await stage.lastRun(sync)).toMatchObject({ status: 'success', read: 30, deleted: 29, skipped: 1, failed: 0 })
+    expect(lands.keys()).toEqual(['L000', 'L001', 'P07', ...names.slice(30)])
+    const items = await stage.db.selectFrom('plan_item').select(['external_id', 'state']).where('plan_id', '=', plan.id).execute()
+    expect(items.filter(({ state }) => state !== 'done')).toEqual([{ external_id: 'P07', state: 'skipped' }])
+    await expect(applyPlan(stage.db, stage.deps, { ...apply, allowDeletes: 30 })).rejects.toMatchObject({ code: 'conflict' })
   })
 
   it('keeps what came before a pause and carries it after, and takes nothing during it', async () => {

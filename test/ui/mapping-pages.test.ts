@@ -68,6 +68,8 @@ onStage('the mapping of a sync', pages => {
       [`GET ${at('syncs')}`]: list(mapped),
       [`GET ${at('syncs/syn_1')}`]: mapped,
       [`GET ${at('runs')}`]: list(),
+      [`GET ${at('syncs/syn_1/plans')}`]: list(),
+      [`GET ${at('syncs/syn_1/drift')}`]: list(),
       [`POST ${at('syncs/preview')}`]: preview,
       ...answers
     })

@@ -22,8 +22,11 @@ export async function judge(
   ]
 }
 
-/** A run removes at most this many rows by itself; more asks a person (server/sync/plan.ts, said again here on purpose). */
-const brake = (rows: number): number => Math.max(25, Math.floor(rows / 5))
+/**
+ * How many rows more may go within a day without a person (server/sync/brake.ts, said again here on purpose); `gone`: those that
+ * went so far, whoever met them.
+ */
+const allowance = (rows: number, gone: number): number => Math.max(0, Math.max(25, Math.floor((rows + gone) / 5)) - gone)
 
 async function rowsDiffer(stage: Stage, model: Model, locales: readonly string[], unmapped: Unmapped): Promise<string[]> {
   const found: string[] = []
@@ -50,11 +53,21 @@ async function rowsDiffer(stage: Stage, model: Model, locales: readonly string[]
     if (tooMany.length === 0) continue
     const last = await lastRun(stage, sync.id)
     const asks = last?.status === 'partial' && last.error !== null
-    if (tooMany.length <= brake(rows.length)) found.push(...tooMany.map(key => `${type} ${key} has no entry`))
+    if (tooMany.length <= allowance(rows.length, await goneOf(stage, sync.id)))
+      found.push(...tooMany.map(key => `${type} ${key} has no entry`))
     else if (!asks)
       found.push(`${type}: ${tooMany.length} of ${rows.length} rows have no entry, and its last run is ${last?.status} and asks nobody`)
   }
   return found
+}
+
+async function goneOf({ quayside }: Stage, syncId: string): Promise<number> {
+  const { db } = quayside.deps
+  const rows = db
+    .selectFrom('run_record')
+    .select(eb => eb.fn.countAll<number>().as('count'))
+    .where('sync_id', '=', syncId)
+  return (await rows.where('outcome', '=', 'deleted').where('approved', '=', 0).executeTakeFirst())?.count ?? 0
 }
 
 function entriesDiffer(stage: Stage, model: Model, strict: boolean): string[] {

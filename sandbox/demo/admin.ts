@@ -3,7 +3,17 @@
 // The tests' flows take the same steps.
 import type { Session } from '../../server/http/contract/extension.ts'
 import type { Custody, GrantStart, NewGrant } from '../../server/http/contract/custody.ts'
-import type { AccessKey, Connection, CreatedKey, List, NewConnection, NewKey, NewSync, Run, Sync } from '../../server/http/contract/stack.ts'
+import type {
+  AccessKey,
+  Connection,
+  CreatedKey,
+  List,
+  NewConnection,
+  NewKey,
+  NewSync,
+  Run,
+  Sync
+} from '../../server/http/contract/stack.ts'
 import type { SandboxUrls } from '../context.ts'
 import type { User } from '../world/model.ts'
 import type { Person } from './person.ts'

@@ -130,7 +130,8 @@ async function writeLocale(
   if (skipped.length > 0) {
     await db.transaction().execute(async trx => {
       await markSeen(trx, sync, locale, skipped, run.id)
-      await advanceRun(trx, run, { ...noCounters(), read: skipped.length, skipped: skipped.length })
+      // A plan's run tells of what was planned; one of these that was comes up at its end.
+      if (!work.plan) await advanceRun(trx, run, { ...noCounters(), read: skipped.length, skipped: skipped.length })
     })
   }
   if (!work.plan) return await writeEach(db, work, locale, todo, twice, until)

@@ -3,6 +3,7 @@
 import * as z from 'zod/mini'
 import * as p from '../../server/http/contract/plans.ts'
 import { Token, Custody, NewGrant, GrantStart, PasteToken } from '../../server/http/contract/custody.ts'
+import { DeadJob, JobsAnswer } from '../../server/http/contract/jobs.ts'
 import * as c from '../../server/http/contract/stack.ts'
 import { WebhookHealth } from '../../server/http/contract/webhooks.ts'
 import type { Request } from './http.ts'
@@ -58,6 +59,10 @@ export function createStackApi(request: Request, prefix: string) {
     cancelRun: (runId: string) => request({ method: 'POST', path: at(`runs/${id(runId)}/cancel`), answer: c.Run }),
     failures: (runId: string, before?: string | null, signal?: AbortSignal) =>
       request({ path: at(`runs/${id(runId)}/failures`), query: { before }, answer: c.listOf(c.FailedRecord), signal }),
+
+    jobs: (signal?: AbortSignal) => request({ path: at('jobs'), answer: c.listOf(DeadJob), signal }),
+    retryJob: (jobId: number) => request({ method: 'POST', path: at(`jobs/${jobId}/retry`), answer: JobsAnswer }),
+    discardJob: (jobId: number) => request({ method: 'POST', path: at(`jobs/${jobId}/discard`), answer: JobsAnswer }),
 
     webhooks: (signal?: AbortSignal) => request({ path: at('webhooks'), answer: c.listOf(WebhookHealth), signal }),
 

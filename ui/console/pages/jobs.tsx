@@ -77,8 +77,9 @@ const columns: Column<DeadJob>[] = [
   { title: 'Attempts', number: true, render: job => job.attempts.length },
   {
     title: 'Last error',
+    words: true,
     render: job => (
-      <div className="wide-words stack-tight">
+      <div className="stack-tight">
         <p>{job.error || 'It left no error behind.'}</p>
         {job.overtaken > 0 ? (
           <p className="meta">Another process took over {counted(job.overtaken, 'time')}: what it wrote may have been written twice.</p>
@@ -97,8 +98,8 @@ function Attempts({ job }: { job: DeadJob }) {
       </summary>
       <ol className="plain-list">
         {job.attempts.map(({ attempt, at, error }) => (
-          <li key={`${attempt} ${at}`}>
-            {attempt}. {error}{' '}
+          <li key={`${attempt} ${at}`} value={attempt}>
+            {error}{' '}
             <span className="meta">
               <Time at={at} />
             </span>
@@ -114,7 +115,13 @@ function About({ job: { id, about, installationId } }: { job: DeadJob }) {
   const page = /^run_\w+$/.test(about) ? 'runs' : /^syn_\w+$/.test(about) ? 'syncs' : null
   if (page !== null && installationId !== null)
     return <Link to={`/installations/${installationId}/${page}/${about}`}>{page === 'runs' ? 'the run' : 'the sync'}</Link>
-  return about === '' ? `job ${id}` : <Id value={about} />
+  const [first = '', ...rest] = about.split(' ')
+  if (first === '') return `job ${id}`
+  return (
+    <>
+      <Id value={first.replace(/,$/, '')} /> {rest.join(' ')}
+    </>
+  )
 }
 
 function JobActions({ job, onDone }: { job: DeadJob; onDone: (done: Done) => void }) {

@@ -87,6 +87,10 @@ export function createStackApi(request: Request, prefix: string) {
     drifts: (syncId: string, signal?: AbortSignal) => request({ path: at(`syncs/${id(syncId)}/drift`), answer: c.listOf(p.Drift), signal }),
     startDrift: (syncId: string, body: p.StartDrift) =>
       request({ method: 'POST', path: at(`syncs/${id(syncId)}/drift`), body, answer: p.Drift }),
+    driftRhythm: (syncId: string, signal?: AbortSignal) =>
+      request({ path: at(`syncs/${id(syncId)}/drift/rhythm`), answer: p.DriftNext, signal }),
+    changeDriftRhythm: (syncId: string, body: p.DriftRhythm) =>
+      request({ method: 'PATCH', path: at(`syncs/${id(syncId)}/drift`), body, answer: p.DriftNext }),
 
     keys: (before?: string | null, signal?: AbortSignal) =>
       request({ path: at('keys'), query: { before }, answer: c.listOf(c.AccessKey), signal }),

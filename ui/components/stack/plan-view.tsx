@@ -210,7 +210,7 @@ function columns(plan: Plan): Column<PlanItem>[] {
         </>
       )
     },
-    { title: 'Changes', render: item => <Diff item={item} /> },
+    { title: 'Changes', words: true, render: item => <Diff item={item} /> },
     ...(begun ? [{ title: 'Became', render: (item: PlanItem) => <State of={itemStates[item.state]} /> }] : []),
     { title: 'Why', words: true, render: item => item.why ?? '' }
   ]

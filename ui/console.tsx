@@ -13,6 +13,7 @@ import { AuditPage } from './console/pages/audit.tsx'
 import { DeliveriesPage } from './console/pages/deliveries.tsx'
 import { InstallationPage } from './console/pages/installation.tsx'
 import { InstallationsPage } from './console/pages/installations.tsx'
+import { JobsPage } from './console/pages/jobs.tsx'
 import { KeysPage } from './console/pages/keys.tsx'
 import { Missing } from './console/pages/missing.tsx'
 import { OverviewPage } from './console/pages/overview.tsx'
@@ -38,6 +39,7 @@ const router = createBrowserRouter(
         { path: '/syncs', element: <SyncsPage /> },
         { path: '/runs', element: <RunsPage /> },
         { path: '/deliveries', element: <DeliveriesPage /> },
+        { path: '/jobs', element: <JobsPage /> },
         { path: '/keys', element: <KeysPage /> },
         { path: '/audit', element: <AuditPage /> },
         { path: '/settings', element: <SettingsPage /> },

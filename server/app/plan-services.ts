@@ -1,6 +1,6 @@
 // Plans, comparisons and the record log of one installation, bound for the doors in the contract's shapes.
 import type { StackServices } from '../http/stack-routes.ts'
-import { driftsOf, nextDriftOf, scheduleDrift, startDriftBy } from '../sync/drift.ts'
+import { driftsOf, driftRhythmOf, scheduleDrift, startDriftBy } from '../sync/drift.ts'
 import { driftView, planItems, plansOf, planView } from '../sync/plan-views.ts'
 import { applyPlan, discardPlan, getPlan, startDryRun } from '../sync/plans.ts'
 import { searchRecords } from '../sync/run-log.ts'
@@ -43,8 +43,9 @@ export function planServices(deps: Deps): Pick<StackServices, 'plans' | 'drift' 
       },
       async schedule(installationId, actor, syncId, { schedule }) {
         await scheduleDrift(db, deps, { installationId, syncId, actor, rhythm: schedule })
-        return { nextAt: await nextDriftOf(db, syncId) }
-      }
+        return await driftRhythmOf(db, { installationId, syncId })
+      },
+      rhythm: async (installationId, syncId) => await driftRhythmOf(db, { installationId, syncId })
     },
     records: { search: asked => searchRecords(db, asked) }
   }

@@ -92,6 +92,7 @@ export interface StackServices {
     list(installationId: string, syncId: string): Promise<planned.Drift[]>
     start(installationId: string, actor: Actor, syncId: string, drift: StartDrift): Promise<planned.Drift>
     schedule(installationId: string, actor: Actor, syncId: string, rhythm: DriftRhythm): Promise<planned.DriftNext>
+    rhythm(installationId: string, syncId: string): Promise<planned.DriftNext>
   }
   records: {
     search(asked: {
@@ -291,6 +292,7 @@ function planRoutes(route: Route, { plans, drift, records }: StackServices): voi
   route('patch', '/syncs/:syncId/drift', 'sync.write', ({ id, actor, request }) =>
     drift.schedule(id, actor, paramOf(request, 'syncId'), bodyOf(request, DriftRhythm))
   )
+  route('get', '/syncs/:syncId/drift/rhythm', 'sync.read', ({ id, request }) => drift.rhythm(id, paramOf(request, 'syncId')))
 
   const searched = (request: Request) => ({
     q: queryOf(request, 'q'),

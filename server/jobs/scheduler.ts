@@ -64,6 +64,12 @@ export async function nextRunOf(db: Db, id: string): Promise<number | null> {
   return row?.next_at ?? null
 }
 
+/** The rhythm of a schedule that is on, and the payload of the job that it enqueues. */
+export async function rhythmOf(db: Db, id: string): Promise<{ cron: string; timeZone: string; payload: unknown } | null> {
+  const row = await db.selectFrom('schedule').selectAll().where('id', '=', id).where('enabled', '=', 1).executeTakeFirst()
+  return row ? { cron: row.cron, timeZone: row.time_zone, payload: (JSON.parse(row.job_json) as { payload: unknown }).payload } : null
+}
+
 /** Enqueues what is due at `now` (the database's when left out) and moves each schedule on; returns how many jobs that were. */
 export async function tick(db: Db, now?: number): Promise<number> {
   const at = now ?? (await databaseNow(db))

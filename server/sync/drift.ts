@@ -14,7 +14,7 @@ import { newId } from '../database/id.ts'
 import type { Row } from '../database/schema.ts'
 import { AppError } from '../errors.ts'
 import { enqueue } from '../jobs/queue.ts'
-import { nextRunOf, schedule, unschedule } from '../jobs/scheduler.ts'
+import { nextRunOf, rhythmOf, schedule, unschedule } from '../jobs/scheduler.ts'
 import type { Vault } from '../vault/vault.ts'
 import type { LinkRow } from './links.ts'
 import { addItems, newPlan, type NewItem } from './plans.ts'
@@ -131,8 +131,17 @@ export async function scheduleDrift(
   })
 }
 
-export async function nextDriftOf(db: Db, syncId: string): Promise<number | null> {
-  return await nextRunOf(db, driftScheduleId(syncId))
+/** By which clock a sync is compared, and when next. AppError not_found for a sync of another installation. */
+export async function driftRhythmOf(
+  db: Db,
+  asked: { installationId: string; syncId: string }
+): Promise<{ schedule: { cron: string; timeZone: string; repair: boolean } | null; nextAt: number | null }> {
+  const sync = await getSync(db, { installationId: asked.installationId, id: asked.syncId })
+  const id = driftScheduleId(sync.id)
+  const rhythm = await rhythmOf(db, id)
+  if (rhythm === null) return { schedule: null, nextAt: null }
+  const { repair } = rhythm.payload as { repair: boolean }
+  return { schedule: { cron: rhythm.cron, timeZone: rhythm.timeZone, repair }, nextAt: await nextRunOf(db, id) }
 }
 
 /** Newest first. */

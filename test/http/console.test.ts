@@ -61,6 +61,7 @@ describe.each(['sqlite', 'postgres'] as const)('the console’s door on %s', dia
     ['POST', '/plans/pln_none/apply', admins, { allowDeletes: 1 }],
     ['POST', '/plans/pln_none/discard', runners, {}],
     ['GET', '/syncs/$sync/drift', everyone],
+    ['GET', '/syncs/$sync/drift/rhythm', everyone],
     ['POST', '/syncs/syn_none/drift', runners, { repair: true }],
     ['PATCH', '/syncs/syn_none/drift', runners, { schedule: null }],
     ['GET', '/deliveries', everyone],

@@ -51,6 +51,7 @@ describe.each(['sqlite', 'postgres'] as const)('the door of the frames on %s', d
     ['POST', '/plans/$plan/apply', { allowDeletes: 1 }],
     ['POST', '/plans/$plan/discard', {}],
     ['GET', '/syncs/$sync/drift'],
+    ['GET', '/syncs/$sync/drift/rhythm'],
     ['POST', '/syncs/$sync/drift', { repair: true }],
     ['PATCH', '/syncs/$sync/drift', { schedule: null }],
     ['GET', '/deliveries'],

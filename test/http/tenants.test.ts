@@ -24,6 +24,7 @@ const routes: [method: string, path: string, json?: object][] = [
   ['POST', '/plans/$plan/apply', { allowDeletes: 1 }],
   ['POST', '/plans/$plan/discard', {}],
   ['GET', '/syncs/$sync/drift'],
+  ['GET', '/syncs/$sync/drift/rhythm'],
   ['POST', '/syncs/$sync/drift', { repair: true }],
   ['PATCH', '/syncs/$sync/drift', { schedule: { cron: '0 3 * * *', timeZone: 'UTC', repair: true } }],
   ['POST', '/connections/$connection/check', {}],

@@ -3,7 +3,7 @@ import { runInNewContext } from 'node:vm'
 import { afterEach, describe, expect, it } from 'vitest'
 import { blogApiKey } from '../../sandbox/world/built-in.ts'
 import { tick } from '../../server/jobs/scheduler.ts'
-import { compare, driftsOf, scheduleDrift, type Side, startDrift, startDriftBy } from '../../server/sync/drift.ts'
+import { compare, driftRhythmOf, driftsOf, scheduleDrift, type Side, startDrift, startDriftBy } from '../../server/sync/drift.ts'
 import { blankLink } from '../../server/sync/links.ts'
 import { applyPlan } from '../../server/sync/plans.ts'
 import type { SyncRow } from '../../server/sync/sync.ts'
@@ -69,12 +69,17 @@ forEachDatabase((open, dialect) => {
     it('runs by the clock, until the rhythm is taken away', async () => {
       const sync = await outbound()
       const of = { installationId: stage.installation.id, syncId: sync.id, actor: person }
-      await scheduleDrift(stage.db, stage.deps, { ...of, rhythm: { cron: '0 4 * * *', timeZone: 'UTC', repair: true } })
+      const rhythm = { cron: '0 4 * * *', timeZone: 'UTC', repair: true }
+      await scheduleDrift(stage.db, stage.deps, { ...of, rhythm })
+      const told = await driftRhythmOf(stage.db, of)
+      expect(told.schedule).toEqual(rhythm)
+      expect(new Date(told.nextAt ?? 0).getUTCHours()).toBe(4)
       damage()
       await tick(stage.db, Date.now() + 25 * 3_600_000)
       await stage.drain()
       expect(await driftsOf(stage.db, sync)).toMatchObject([{ status: 'done', cause: 'schedule', repaired: 2 }])
       await scheduleDrift(stage.db, stage.deps, { ...of, rhythm: null })
+      expect(await driftRhythmOf(stage.db, of)).toEqual({ schedule: null, nextAt: null })
       expect(await tick(stage.db, Date.now() + 50 * 3_600_000)).toBe(0)
     })
   })

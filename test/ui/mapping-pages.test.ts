@@ -70,6 +70,7 @@ onStage('the mapping of a sync', pages => {
       [`GET ${at('runs')}`]: list(),
       [`GET ${at('syncs/syn_1/plans')}`]: list(),
       [`GET ${at('syncs/syn_1/drift')}`]: list(),
+      [`GET ${at('syncs/syn_1/drift/rhythm')}`]: { schedule: null, nextAt: null },
       [`POST ${at('syncs/preview')}`]: preview,
       ...answers
     })

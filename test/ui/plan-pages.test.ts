@@ -150,6 +150,10 @@ onStage('the pages of plans', pages => {
       [`GET ${base}/runs`]: list(run),
       [`GET ${base}/syncs/syn_1/plans`]: list(plan),
       [`GET ${base}/syncs/syn_1/drift`]: list(drift),
+      [`GET ${base}/syncs/syn_1/drift/rhythm`]: {
+        schedule: { cron: '0 3 * * *', timeZone: 'UTC', repair: false },
+        nextAt: Date.now() + 7_200_000
+      },
       [`POST ${base}/syncs/syn_1/drift`]: { ...drift, status: 'queued' },
       [`POST ${base}/syncs/syn_1/plan`]: plan,
       [`GET ${base}/plans/${plan.id}`]: plan,
@@ -157,6 +161,7 @@ onStage('the pages of plans', pages => {
     })
     const page = await open(`${pages.stage.app}${pageOf}/syncs/syn_1`)
     await page.getByRole('link', { name: 'Dry run' }).waitFor()
+    await page.getByText(/Compared daily at 03:00 \(UTC\), and only counted/).waitFor()
     await page.getByRole('group', { name: 'Comparisons' }).getByRole('link', { name: '5' }).waitFor()
     expect(await seriousFindings(page.mainFrame())).toEqual([])
     await page.getByRole('button', { name: 'Compare both sides' }).click()
@@ -165,6 +170,45 @@ onStage('the pages of plans', pages => {
     await expect.poll(() => pages.asked('POST', `${base}/syncs/syn_1/drift`).map(call => call.body), patience).toEqual([{ repair: true }])
     await page.getByRole('button', { name: 'Dry run' }).click()
     await page.getByRole('button', { name: 'Apply plan' }).waitFor()
+  })
+
+  it('a sync is compared by the clock, shown with the next time, changed and switched off', async () => {
+    const rhythm = `${base}/syncs/syn_1/drift`
+    const nextAt = Date.now() + 7_200_000
+    door({
+      [`GET ${base}/syncs/syn_1`]: sync,
+      [`GET ${base}/runs`]: list(),
+      [`GET ${base}/syncs/syn_1/plans`]: list(),
+      [`GET ${rhythm}`]: list(drift),
+      [`GET ${rhythm}/rhythm`]: { schedule: null, nextAt: null },
+      [`PATCH ${rhythm}`]: (call: Asked) => {
+        const next = { ...(call.body as object), nextAt }
+        pages.stage.door[`GET ${rhythm}/rhythm`] = next
+        return next
+      }
+    })
+    for (const width of [1280, 360]) {
+      pages.stage.door[`GET ${rhythm}/rhythm`] = { schedule: null, nextAt: null }
+      const page = await open(`${pages.stage.app}${pageOf}/syncs/syn_1`, { viewport: { width, height: 800 } })
+      await page.getByText('Not compared by the clock.').waitFor()
+      await page.getByRole('button', { name: 'Change rhythm' }).click()
+      await page.getByLabel('Compare both sides by the clock').selectOption('own')
+      expect(await page.getByRole('button', { name: 'Save rhythm' }).isDisabled()).toBe(true)
+      await page.getByLabel('Cron expression').fill(' 0 4 * * 1 ')
+      await page.getByLabel('Time zone').fill('Europe/Zurich')
+      await page.getByLabel('Write again what is missing or stale').check()
+      expect(await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)).toBe(0)
+      expect(await seriousFindings(page.mainFrame())).toEqual([])
+      await page.getByRole('button', { name: 'Save rhythm' }).click()
+      await page.getByText(/Compared 0 4 \* \* 1 \(Europe\/Zurich\), and repaired\. Next in (2 hr|1 hr)/).waitFor()
+      await page.getByRole('button', { name: 'Change rhythm' }).click()
+      await page.getByLabel('Compare both sides by the clock').selectOption('never')
+      await page.getByRole('button', { name: 'Save rhythm' }).click()
+      await page.getByText('Not compared by the clock.').waitFor()
+    }
+    expect(pages.asked('PATCH', rhythm).map(call => call.body)).toEqual(
+      [0, 1].flatMap(() => [{ schedule: { cron: '0 4 * * 1', timeZone: 'Europe/Zurich', repair: true } }, { schedule: null }])
+    )
   })
 
   it('a run shows its records, searched on the server', async () => {

@@ -195,6 +195,7 @@ export function stackDoor(prefix: string, of: Installation, custody: unknown, ch
     '/recipients': list(mail),
     '/predecessors': list(),
     '/webhooks': list(webhook),
+    '/jobs': list(),
     ...change
   }
   return Object.fromEntries(Object.entries(answers).map(([path, answer]) => [`GET ${prefix}${path}`, answer]))

@@ -1,6 +1,7 @@
 // The console door: the session is a cookie, so a call carries nothing but itself. Lists span every organization of the person.
 import * as z from 'zod/mini'
 import { AuditEvent, type EraseOrganization, ErasurePreview, ErasureReceipt, Me } from '../../server/http/contract/console.ts'
+import { DeadJob } from '../../server/http/contract/jobs.ts'
 import * as c from '../../server/http/contract/stack.ts'
 import { request } from './http.ts'
 import { createStackApi } from './stack.ts'
@@ -21,6 +22,7 @@ export const consoleApi = {
   syncs: list('syncs', c.Sync),
   runs: list('runs', c.Run),
   deliveries: list('deliveries', c.Delivery),
+  jobs: list('jobs', DeadJob),
   keys: list('keys', c.AccessKey),
   audit: list('audit', AuditEvent),
   erasurePreview: (organizationId: string, signal?: AbortSignal) =>

@@ -3,6 +3,7 @@
 import * as z from 'zod/mini'
 import * as p from '../../server/http/contract/plans.ts'
 import { Token, Custody, NewGrant, GrantStart, PasteToken } from '../../server/http/contract/custody.ts'
+import { DeadJob, JobsAnswer } from '../../server/http/contract/jobs.ts'
 import * as c from '../../server/http/contract/stack.ts'
 import { WebhookHealth } from '../../server/http/contract/webhooks.ts'
 import type { Request } from './http.ts'
@@ -59,6 +60,10 @@ export function createStackApi(request: Request, prefix: string) {
     failures: (runId: string, before?: string | null, signal?: AbortSignal) =>
       request({ path: at(`runs/${id(runId)}/failures`), query: { before }, answer: c.listOf(c.FailedRecord), signal }),
 
+    jobs: (signal?: AbortSignal) => request({ path: at('jobs'), answer: c.listOf(DeadJob), signal }),
+    retryJob: (jobId: number) => request({ method: 'POST', path: at(`jobs/${jobId}/retry`), answer: JobsAnswer }),
+    discardJob: (jobId: number) => request({ method: 'POST', path: at(`jobs/${jobId}/discard`), answer: JobsAnswer }),
+
     webhooks: (signal?: AbortSignal) => request({ path: at('webhooks'), answer: c.listOf(WebhookHealth), signal }),
 
     records: (
@@ -82,6 +87,10 @@ export function createStackApi(request: Request, prefix: string) {
     drifts: (syncId: string, signal?: AbortSignal) => request({ path: at(`syncs/${id(syncId)}/drift`), answer: c.listOf(p.Drift), signal }),
     startDrift: (syncId: string, body: p.StartDrift) =>
       request({ method: 'POST', path: at(`syncs/${id(syncId)}/drift`), body, answer: p.Drift }),
+    driftRhythm: (syncId: string, signal?: AbortSignal) =>
+      request({ path: at(`syncs/${id(syncId)}/drift/rhythm`), answer: p.DriftNext, signal }),
+    changeDriftRhythm: (syncId: string, body: p.DriftRhythm) =>
+      request({ method: 'PATCH', path: at(`syncs/${id(syncId)}/drift`), body, answer: p.DriftNext }),
 
     keys: (before?: string | null, signal?: AbortSignal) =>
       request({ path: at('keys'), query: { before }, answer: c.listOf(c.AccessKey), signal }),

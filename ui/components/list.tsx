@@ -8,6 +8,8 @@ export interface Column<T> {
   title: string
   render: (row: T) => ReactNode
   number?: boolean
+  /** Sentences: never squeezed to a word a line, also where the table is wider than the page. */
+  words?: boolean
 }
 
 interface TableProps<T> {
@@ -36,7 +38,7 @@ export function Table<T>({ label, columns, rows, rowKey }: TableProps<T>) {
           {rows.map(row => (
             <tr key={rowKey(row)}>
               {columns.map(column => (
-                <td key={column.title} className={column.number ? 'number' : ''}>
+                <td key={column.title} className={column.number ? 'number' : column.words ? 'words' : ''}>
                   {column.render(row)}
                 </td>
               ))}

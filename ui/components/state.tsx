@@ -142,6 +142,8 @@ export const deliveryStates: Record<Delivery['status'], Look> = {
   ignored: quiet('Ignored')
 }
 
+export const deadJob = bad('Gave up')
+
 export const keyStates: Record<AccessKey['status'], Look> = {
   active: good('Active'),
   expired: wait('Expired'),

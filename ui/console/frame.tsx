@@ -14,6 +14,7 @@ const places = [
   ['/syncs', 'Syncs'],
   ['/runs', 'Runs'],
   ['/deliveries', 'Deliveries'],
+  ['/jobs', 'Failed jobs'],
   ['/keys', 'Access keys'],
   ['/audit', 'Audit'],
   ['/settings', 'Settings']

@@ -15,7 +15,7 @@ export function useMe(): Me {
   return me
 }
 
-type Role = Me['organizations'][number]['role']
+export type Role = Me['organizations'][number]['role']
 
 /** Admin: everything. Operator: run, pause and resume. Auditor: look. */
 export function abilities(role: Role | null): { custody: boolean; configure: boolean; run: boolean } {

@@ -18,7 +18,7 @@ const Postgres = z.strictObject({
   ssl: z
     .enum(['off', 'require', 'verify'])
     .default('off')
-    .describe('TLS: off, require (any certificate), verify (certificate must be valid)')
+    .meta({ title: 'TLS', description: 'off, require (any certificate), verify (certificate must be valid)' })
 })
 
 const Mysql = z
@@ -31,7 +31,7 @@ const Mysql = z
     ssl: z
       .enum(['off', 'require', 'verify'])
       .default('off')
-      .describe('TLS: off, require (any certificate), verify (certificate must be valid)')
+      .meta({ title: 'TLS', description: 'off, require (any certificate), verify (certificate must be valid)' })
   })
   // Unlike the others no test run brings one along.
   .meta({ support: 'a real MariaDB, where one runs' })

@@ -91,10 +91,11 @@ export const Drift = z.object({
 export type Drift = z.infer<typeof Drift>
 export const StartDrift = z.strictObject({ repair: z.boolean() })
 export type StartDrift = z.infer<typeof StartDrift>
-/** PATCH syncs/:id/drift -> { nextAt }: compare by the clock; null = no longer. */
+/** PATCH syncs/:id/drift -> DriftNext: compare by the clock; null = no longer. */
 export const DriftRhythm = z.strictObject({
   schedule: Maybe(z.strictObject({ cron: z.string(), timeZone: z.string(), repair: z.boolean() }))
 })
 export type DriftRhythm = z.infer<typeof DriftRhythm>
-export const DriftNext = z.object({ nextAt: Maybe(Time) })
+/** GET syncs/:id/drift/rhythm */
+export const DriftNext = z.extend(DriftRhythm, { nextAt: Maybe(Time) })
 export type DriftNext = z.infer<typeof DriftNext>

@@ -10,6 +10,7 @@ import { Choice } from '../field.tsx'
 import { type Column, Table } from '../list.tsx'
 import { driftStates, planStates, State } from '../state.tsx'
 import { Time } from '../time.tsx'
+import { DriftRhythm } from './drift-rhythm.tsx'
 import { planKinds } from './plan-view.tsx'
 import { useRefresh, useStack } from './stack-view.tsx'
 
@@ -103,6 +104,7 @@ export function DriftSection({ sync }: { sync: Sync }) {
       ) : (
         <Waiting label="comparisons" />
       )}
+      <DriftRhythm sync={sync} />
       <Confirm
         open={asking}
         onClose={() => setAsking(false)}

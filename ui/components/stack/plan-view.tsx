@@ -112,7 +112,7 @@ function PlanActions({ plan }: { plan: Plan }) {
   if (!can.run) return null
   return (
     <>
-      <div className="actions">
+      <div className="row">
         {items > 0 && (!allow || can.configure) ? (
           <Button look={allow ? 'danger' : 'primary'} onClick={() => setAsking('apply')}>
             {allow ? `Allow ${counted(plan.deletes, 'delete')}` : 'Apply plan'}
@@ -210,9 +210,9 @@ function columns(plan: Plan): Column<PlanItem>[] {
         </>
       )
     },
-    { title: 'Changes', render: item => <Diff item={item} /> },
+    { title: 'Changes', words: true, render: item => <Diff item={item} /> },
     ...(begun ? [{ title: 'Became', render: (item: PlanItem) => <State of={itemStates[item.state]} /> }] : []),
-    { title: 'Why', render: item => item.why ?? '' }
+    { title: 'Why', words: true, render: item => item.why ?? '' }
   ]
 }
 

@@ -77,7 +77,7 @@ function columns(ofAll: boolean): Column<RunRecord>[] {
     { title: 'Record', render: record => <Id value={record.key} /> },
     { title: 'Entry', render: record => (record.entryUid ? <Id value={record.entryUid} /> : '–') },
     { title: 'Locale', render: record => record.locale || '–' },
-    { title: 'Why', render: record => record.why ?? '' },
+    { title: 'Why', words: true, render: record => record.why ?? '' },
     ...(ofAll ? [{ title: 'By', render: (record: RunRecord) => <By record={record} /> }] : []),
     { title: 'When', render: record => <Time at={record.at} /> }
   ]

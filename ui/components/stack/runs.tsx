@@ -231,7 +231,7 @@ function Failures({ run }: { run: Run }) {
             { title: 'Record', render: record => <Id value={record.key} /> },
             { title: 'Entry', render: record => (record.entryUid ? <Id value={record.entryUid} /> : '–') },
             { title: 'Locale', render: record => record.locale },
-            { title: 'Why', render: record => record.error },
+            { title: 'Why', words: true, render: record => record.error },
             { title: 'When', render: record => <Time at={record.at} /> }
           ]}
         />

@@ -97,6 +97,16 @@ export function useWebhooks() {
   })
 }
 
+/** What the background gave up on. */
+export function useDeadJobs() {
+  const { id, api } = useStack()
+  return useQuery({
+    queryKey: [id, 'jobs'],
+    queryFn: ({ signal }) => api.jobs(signal),
+    refetchInterval: ({ state }) => pace(10_000, state.error)
+  })
+}
+
 export function usePredecessors() {
   const { id, api } = useStack()
   return useQuery({ queryKey: [id, 'predecessors'], queryFn: ({ signal }) => api.predecessors(signal) })

@@ -4,6 +4,7 @@ import { State, syncStates } from '../state.tsx'
 import { Time } from '../time.tsx'
 import { DriftSection, PlansSection } from './care-section.tsx'
 import { InboundFacts, PushDoor } from './inbound-options.tsx'
+import { outboundWords } from './outbound-fields.tsx'
 import { RunsSection } from './runs.tsx'
 import { useSync } from './stack-view.tsx'
 import { SyncMapping } from './sync-mapping.tsx'
@@ -14,6 +15,7 @@ export function SyncView({ syncId }: { syncId: string }) {
   const sync = query.data
   if (!sync)
     return query.error ? <Problem error={query.error} retry={() => void query.refetch()} /> : <Waiting label="the sync" lines={6} />
+  const carried = outboundWords({ ...sync, branch: 'main' })
   return (
     <>
       <section className="panel" aria-label="Sync">
@@ -36,6 +38,12 @@ export function SyncView({ syncId }: { syncId: string }) {
             </dd>
             <dt>Branch</dt>
             <dd>{sync.branch}</dd>
+            {carried === '' ? null : (
+              <>
+                <dt>Entries</dt>
+                <dd>{carried}</dd>
+              </>
+            )}
             <dt>Locales</dt>
             <dd>{sync.locales.length > 0 ? sync.locales.join(', ') : 'all of the stack'}</dd>
             <dt>Records</dt>

@@ -1,6 +1,6 @@
 // One installation: the same panels that a stack admin has in the CMS, seen from the operator's side.
 import { Link } from 'react-router'
-import { Id, Notice } from '../../components/basics.tsx'
+import { count, Id, Notice } from '../../components/basics.tsx'
 import { AlertsSection } from '../../components/stack/alerts-section.tsx'
 import { ConnectionsSection } from '../../components/stack/connections-section.tsx'
 import { KeysSection } from '../../components/stack/keys-section.tsx'
@@ -10,6 +10,7 @@ import { SyncsSection } from '../../components/stack/syncs-section.tsx'
 import { TokenSection } from '../../components/stack/token-section.tsx'
 import { WebhooksSection } from '../../components/stack/webhooks-section.tsx'
 import { RunsSection } from '../../components/stack/runs.tsx'
+import { useDeadJobs, useStack } from '../../components/stack/stack-view.tsx'
 import { installationLook, State } from '../../components/state.tsx'
 import { Time } from '../../components/time.tsx'
 import { PageHead } from '../frame.tsx'
@@ -74,11 +75,19 @@ export function InstallationPage() {
           )}
           <LeaveSection />
           <p>
-            <Link to={`/deliveries?installation=${installation.id}`}>Deliveries</Link> and{' '}
+            <FailedJobsLink />, <Link to={`/deliveries?installation=${installation.id}`}>Deliveries</Link> and{' '}
             <Link to={`/audit?installation=${installation.id}`}>audit</Link> of this installation.
           </p>
         </>
       )}
     </ConsoleStack>
   )
+}
+
+/** How many jobs the background gave up on; where it is a page full, more than that. */
+function FailedJobsLink() {
+  const { id } = useStack()
+  const { data } = useDeadJobs()
+  const many = data ? ` (${count(data.items.length)}${data.next === null ? '' : ' and more'})` : ''
+  return <Link to={`/jobs?installation=${id}`}>Failed jobs{many}</Link>
 }

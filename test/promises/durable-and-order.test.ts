@@ -113,7 +113,21 @@ forEachDatabase((open, dialect) => {
             cause: 'webhook dlv_1'
           })
         )
-      const worker = stage.worker({ concurrency: 8 })
+      const [first, worker] = [stage.worker({ concurrency: 1 }), stage.worker({ concurrency: 8 })]
+      // An answer that has long been overtaken when it arrives.
+      const slow = uids[0]!
+      const { faults } = stage.sandbox.context
+      await stage.cms('PUT', `/content_types/author/entries/${slow}`, { entry: { title: 'Overtaken' } })
+      await hint(slow)
+      const held = faults.add({ kind: 'hold-answer', host: 'contentManagement', method: 'GET', pathPattern: `/author/entries/${slow}` })
+      first.start()
+      await faults.untilHit(held.id)
+      await stage.cms('PUT', `/content_types/author/entries/${slow}`, { entry: { title: 'Newer' } })
+      await hint(slow)
+      await startRunBy(stage.db, stage.deps, { sync, actor: person })
+      await worker.drain()
+      faults.remove(held.id)
+      await first.drain()
       worker.start()
       for (let round = 0; round < 5; round++) {
         await Promise.all(
@@ -131,7 +145,7 @@ forEachDatabase((open, dialect) => {
         expect(versions).toEqual(versions.toSorted((a, b) => a - b))
         const newest = authors()[uid]!.locales['en-us']!.versions.at(-1)!
         expect(stage.rows('author').get(`${uid}:en-us`)).toMatchObject({ version: newest.version, title: newest.fields['title'] })
-        expect([newest.version, versions.at(-1)]).toEqual([6, 6])
+        expect(versions.at(-1)).toBe(newest.version)
       }
     })
   })
